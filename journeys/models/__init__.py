@@ -1,0 +1,46 @@
+"""What is stored. Each module holds one kind of thing; nothing here decides anything."""
+
+from journeys.models.audience import Contact, ContactTag, ContactTombstone, Detection, Device, Reward, Tag
+from journeys.models.definitions import Channel, Journey, JourneyStep, JourneyVersion, MessageTemplate, OnFailure
+from journeys.models.runtime import (
+    Event,
+    EventKey,
+    EventSource,
+    ExecutionStatus,
+    Heartbeat,
+    Message,
+    MessageStatus,
+    RunStatus,
+    StepExecution,
+    UserJourney,
+)
+from journeys.models.tallies import Tally, TallyTotal, What
+
+__all__ = [
+    "Channel",
+    "Contact",
+    "ContactTag",
+    "ContactTombstone",
+    "Detection",
+    "Device",
+    "Event",
+    "EventKey",
+    "EventSource",
+    "ExecutionStatus",
+    "Heartbeat",
+    "Journey",
+    "JourneyStep",
+    "JourneyVersion",
+    "Message",
+    "MessageStatus",
+    "MessageTemplate",
+    "OnFailure",
+    "Reward",
+    "RunStatus",
+    "StepExecution",
+    "Tag",
+    "Tally",
+    "TallyTotal",
+    "UserJourney",
+    "What",
+]
