@@ -37,7 +37,9 @@ class ConfigError(ValueError):
     """An action's config is wrong. `errors` maps a field's dotted path ("" for the whole) to what is wrong with it."""
 
     def __init__(self, errors: Mapping[str, str]) -> None:
-        super().__init__("; ".join(f"{field}: {fault}" if field else fault for field, fault in errors.items()))
+        super().__init__(
+            "; ".join(f"{field}: {fault}" if field else fault for field, fault in errors.items())
+        )
         self.errors = dict(errors)
 
 
@@ -137,7 +139,7 @@ class Action(ABC, Generic[C]):
         try:
             return self.config_class.model_validate(raw)
         except ValidationError as error:
-            raise ConfigError(_faults(error)) from error
+            raise ConfigError(faults_of(error)) from error
 
     @abstractmethod
     def prepare(self, config: C, context: StepContext) -> Prepared:
@@ -165,7 +167,8 @@ class OutsideAction(Action[C]):
         """
 
 
-def _faults(error: ValidationError) -> dict[str, str]:
+def faults_of(error: ValidationError) -> dict[str, str]:
+    """Each wrong field's dotted path and its first fault."""
     faults: dict[str, str] = {}
     for fault in error.errors(include_url=False, include_input=False):
         path = ".".join(str(part) for part in fault["loc"])

@@ -14,7 +14,9 @@ MAX_DELAY_MINUTES = 60 * 24 * 366 * 10
 ALL_DAYS = frozenset(range(7))
 
 
-def step_due(previous_ended_at: datetime, delay_minutes: int, override: ScheduleNext | None, zone: ZoneInfo) -> datetime:
+def step_due(
+    previous_ended_at: datetime, delay_minutes: int, override: ScheduleNext | None, zone: ZoneInfo
+) -> datetime:
     """The instant a step is meant for, given when the one before it ended and what that one said of it."""
     if override is None:
         return previous_ended_at + timedelta(minutes=delay_minutes)

@@ -1,7 +1,14 @@
 """What is stored. Each module holds one kind of thing; nothing here decides anything."""
 
 from journeys.models.audience import Contact, ContactTag, ContactTombstone, Detection, Device, Reward, Tag
-from journeys.models.definitions import Channel, Journey, JourneyStep, JourneyVersion, MessageTemplate, OnFailure
+from journeys.models.definitions import (
+    Channel,
+    Journey,
+    JourneyStep,
+    JourneyVersion,
+    MessageTemplate,
+    OnFailure,
+)
 from journeys.models.runtime import (
     Event,
     EventKey,

@@ -53,7 +53,9 @@ class JourneyVersion(models.Model):
     class Meta:
         db_table = "journey_versions"
         ordering = ("-number",)
-        constraints = [models.UniqueConstraint(fields=["journey", "number"], name="one_version_of_each_number")]
+        constraints = [
+            models.UniqueConstraint(fields=["journey", "number"], name="one_version_of_each_number")
+        ]
 
     def __str__(self) -> str:
         return f"version {self.number}"
@@ -89,7 +91,9 @@ class JourneyStep(models.Model):
         # Whole groups of steps are rewritten together, so what is unique is looked at when the transaction ends.
         constraints = [
             models.UniqueConstraint(
-                fields=["journey", "key"], name="step_key_unique_in_journey", deferrable=models.Deferrable.DEFERRED
+                fields=["journey", "key"],
+                name="step_key_unique_in_journey",
+                deferrable=models.Deferrable.DEFERRED,
             ),
         ]
         indexes = [models.Index(fields=["journey", "order"], name="steps_journey_order")]
@@ -111,7 +115,9 @@ class MessageTemplate(models.Model):
     id = models.UUIDField(primary_key=True, editable=False)
     name = models.CharField(max_length=100)
     channel = models.CharField(
-        max_length=10, choices=[choice for choice in Channel.choices if choice[0] != "webhook"], default=Channel.EMAIL
+        max_length=10,
+        choices=[choice for choice in Channel.choices if choice[0] != "webhook"],
+        default=Channel.EMAIL,
     )
     subject = models.CharField(max_length=500, blank=True, default="")
     html = models.TextField(blank=True, default="")

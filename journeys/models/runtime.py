@@ -84,13 +84,19 @@ class UserJourney(models.Model):
 
     due_at = models.DateTimeField(null=True)
     parked_due_at = models.DateTimeField(null=True)
-    step_due_at = models.DateTimeField(null=True)  # What the current step was meant for; retries don't move it.
+    step_due_at = models.DateTimeField(
+        null=True
+    )  # What the current step was meant for; retries don't move it.
     previous_ended_at = models.DateTimeField()
     attempts = models.PositiveSmallIntegerField(default=0)  # Of the current step.
     claim_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
-    deaths = models.PositiveSmallIntegerField(default=0)  # How often a lease ended with no word from its worker.
-    moved = models.BooleanField(default=False)  # To another version: steps behind the pointer may be done already.
+    deaths = models.PositiveSmallIntegerField(
+        default=0
+    )  # How often a lease ended with no word from its worker.
+    moved = models.BooleanField(
+        default=False
+    )  # To another version: steps behind the pointer may be done already.
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -100,7 +106,9 @@ class UserJourney(models.Model):
             # The first answers the seed's indexes on user_id and (user_id, journey_id) too.
             models.UniqueConstraint(fields=["contact", "journey", "entry_key"], name="one_run_per_entry"),
             models.UniqueConstraint(
-                fields=["contact", "journey"], name="one_live_run", condition=Q(status__in=["active", "paused"])
+                fields=["contact", "journey"],
+                name="one_live_run",
+                condition=Q(status__in=["active", "paused"]),
             ),
             models.CheckConstraint(
                 name="active_run_is_due_or_parked",
@@ -160,7 +168,9 @@ class StepExecution(models.Model):
             models.Index(fields=["-executed_at"], name="executions_executed"),
             models.Index(fields=["status", "-executed_at"], name="executions_status_executed"),
             models.Index(fields=["-dead_at"], name="executions_dead", condition=Q(dead_at__isnull=False)),
-            models.Index(fields=["replay_at"], name="executions_replay", condition=Q(replay_at__isnull=False)),
+            models.Index(
+                fields=["replay_at"], name="executions_replay", condition=Q(replay_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

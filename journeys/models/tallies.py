@@ -48,7 +48,9 @@ class TallyTotal(models.Model):
         db_table = "tally_totals"
         constraints = [
             models.UniqueConstraint(
-                fields=["journey_id", "step_id", "what", "day"], name="one_total_per_day", nulls_distinct=False
+                fields=["journey_id", "step_id", "what", "day"],
+                name="one_total_per_day",
+                nulls_distinct=False,
             )
         ]
 

@@ -1,0 +1,426 @@
+"""What a run does next, decided without writing anything: its flow, its facts and `now` in, a Decision out.
+
+a step's due time comes  →  done already? condition? prepare  →  inside effects: go on  /  a send: stop and dispatch
+an outcome comes back    →  success, retry or failure         →  go on
+"""
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from journeys.actions.base import (
+    Outgoing,
+    PermanentError,
+    SkipStep,
+    StepContext,
+    TemplateSource,
+    TransientError,
+)
+from journeys.actions.registry import ACTIONS
+from journeys.engine.flows import LiveJourney
+from journeys.engine.people import Person
+from journeys.engine.tally import Counted
+from journeys.logic.effects import (
+    ApplyTag,
+    Delivered,
+    InsideEffect,
+    MarkChatDead,
+    Outcome,
+    Prepared,
+    RemoveTag,
+    ScheduleNext,
+    Undelivered,
+)
+from journeys.logic.flow import STOP, Flow, Step
+from journeys.logic.ids import execution_id
+from journeys.logic.retry import RetryPolicy, retry_delay
+from journeys.logic.timing import step_due
+from journeys.models import ExecutionStatus, RunStatus, What
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of an execution that is there already. `message` is what it is sending, while it is pending."""
+
+    status: str
+    retry_count: int
+    message: Outgoing | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """A locked run with all that deciding needs."""
+
+    id: UUID
+    journey: LiveJourney
+    person: Person
+    version_id: UUID
+    step_id: UUID | None
+    step_due_at: datetime | None
+    previous_ended_at: datetime
+    attempts: int
+    deaths: int
+    moved: bool
+    event: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    past: dict[UUID, Past] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Execution:
+    """A row of step_executions to be written; one that is final already is never overwritten."""
+
+    id: UUID
+    step_id: UUID
+    status: ExecutionStatus
+    executed_at: datetime
+    completed_at: datetime | None
+    result: Mapping[str, Any]
+    error: str
+    retry_count: int
+    dead_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Decision:
+    """What is to be written for one run, and what is to be sent."""
+
+    run: Run
+    status: RunStatus = RunStatus.ACTIVE
+    step_id: UUID | None = None
+    step_due_at: datetime | None = None
+    due_at: datetime | None = None
+    previous_ended_at: datetime | None = None
+    attempts: int = 0
+    failure_reason: str = ""
+    version_id: UUID | None = None
+    moved: bool = False
+    executions: dict[UUID, Execution] = field(default_factory=dict)
+    effects: list[tuple[InsideEffect, UUID]] = field(default_factory=list)
+    messages: list[tuple[Outgoing, UUID]] = field(default_factory=list)
+    outcomes: list[tuple[UUID, Outcome, bool]] = field(default_factory=list)
+    send: Outgoing | None = None
+    counts: Counter[Counted] = field(default_factory=Counter)
+
+
+def advance(
+    run: Run,
+    flows: Mapping[UUID, Flow | Exception],
+    templates: TemplateSource,
+    now: datetime,
+    outcome: Outcome | None = None,
+) -> Decision:
+    """Decide how far a run goes. `outcome` is what its pending send came to, when that is why it is looked at."""
+    live, old = flows[run.journey.version_id], flows[run.version_id]
+    if isinstance(live, Exception) or isinstance(old, Exception):
+        return fail_run(run, f"this version can't be compiled: {live if isinstance(live, Exception) else old}", now)
+    walk = _Walk(run, live, old, templates, now)
+    if outcome is not None:
+        walk.settle(outcome)
+    else:
+        walk.follow_version()
+    walk.go()
+    return walk.decision
+
+
+def fail_run(run: Run, reason: str, now: datetime) -> Decision:
+    """The decision that ends a run as failed, and with it the execution that it has pending."""
+    decision = Decision(
+        run, status=RunStatus.FAILED, step_id=run.step_id, version_id=run.version_id, moved=run.moved
+    )
+    decision.failure_reason, decision.previous_ended_at = reason, now
+    decision.counts[(run.journey.id, None, What.FAILED)] += 1
+    past = run.past.get(run.step_id) if run.step_id is not None else None
+    if run.step_id is not None and past is not None and past.status == ExecutionStatus.PENDING:
+        key = execution_id(run.id, run.step_id)
+        failed = ExecutionStatus.FAILED
+        decision.executions[key] = Execution(
+            key, run.step_id, failed, now, now, {}, reason, run.attempts, now
+        )
+        decision.counts[(run.journey.id, run.step_id, What.FAILED)] += 1
+        if past.message is not None:
+            decision.outcomes.append((key, Undelivered(reason, permanent=True), True))
+    return decision
+
+
+def retry_run(run: Run, reason: str, now: datetime) -> Decision:
+    """The decision that looks at a run again later, and fails it when that has been tried often enough."""
+    wait = retry_delay(run.attempts + 1, random.random, None, retry_policy())
+    if wait is None:
+        return fail_run(run, reason, now)
+    return Decision(
+        run,
+        step_id=run.step_id,
+        step_due_at=run.step_due_at,
+        due_at=now + wait,
+        previous_ended_at=run.previous_ended_at,
+        attempts=run.attempts + 1,
+        version_id=run.version_id,
+        moved=run.moved,
+    )
+
+
+def retry_policy() -> RetryPolicy:
+    engine = settings.JOURNEYS
+    return RetryPolicy(
+        max_attempts=engine["MAX_ATTEMPTS"],
+        base_seconds=engine["RETRY_BASE_SECONDS"],
+        cap_seconds=engine["RETRY_CAP_SECONDS"],
+        max_retry_after=engine["RETRY_AFTER_CAP_SECONDS"],
+    )
+
+
+class _Walk:
+    """One run's way through its flow, from where it is to where it must stop.
+
+    `old` is the flow of the run's own version, `flow` the live one; mostly they are the same.
+    """
+
+    def __init__(self, run: Run, flow: Flow, old: Flow, templates: TemplateSource, now: datetime) -> None:
+        self.run, self.flow, self.old, self.templates, self.now = run, flow, old, templates, now
+        self.step_id = run.step_id
+        self.step_due_at = run.step_due_at or now
+        self.attempts = run.attempts
+        self.past = dict(run.past)
+        self.stopped = False
+        self.last_step_id = run.step_id
+        self.decision = Decision(
+            run,
+            previous_ended_at=run.previous_ended_at,
+            version_id=run.version_id,
+            moved=run.moved or flow is not old,
+        )
+
+    # Where the run is
+
+    def follow_version(self) -> None:
+        """Go on in the live version: at the same step, or at the next one that is left."""
+        if self.flow is self.old or self.step_id is None or self._in_flight() is not None:
+            return
+        before, step = self.old.step(self.step_id), self.flow.nearest(self.step_id, self.old)
+        if step is None or step.id != before.id:
+            self._give_up_pending(before)
+            self._wait_for(step, None)
+        elif step.delay_minutes != before.delay_minutes:
+            self._wait_for(step, None)
+
+    def _in_flight(self) -> Outgoing | None:
+        """The message that the current step has pending: it goes out whatever has been edited since."""
+        past = self.past.get(self.step_id) if self.step_id is not None else None
+        return past.message if past is not None and past.status == ExecutionStatus.PENDING else None
+
+    def _give_up_pending(self, step: Step) -> None:
+        past = self.past.get(step.id)
+        if past is not None and past.status == ExecutionStatus.PENDING:
+            self._write(step, ExecutionStatus.SKIPPED, result={"reason": "the step was removed"})
+            self.decision.counts[(self.run.journey.id, step.id, What.SKIPPED)] += 1
+
+    def go(self) -> None:
+        """Take steps until one is not due, one sends, or none is left."""
+        while not self.stopped:
+            if self.step_id is None:
+                self._end(RunStatus.COMPLETED, What.COMPLETED)
+            elif self.step_due_at > self.now or not self.run.journey.is_active:
+                self._rest(self.step_due_at)
+            else:
+                self._take(self._step(self.step_id))
+
+    def _step(self, step_id: UUID) -> Step:
+        return self.flow.step(step_id) if step_id in self.flow else self.old.step(step_id)
+
+    def _wait_for(self, step: Step | None, override: ScheduleNext | None) -> None:
+        self.step_id, self.attempts = (step.id if step else None), 0
+        if step is not None:
+            ended_at = self.decision.previous_ended_at or self.now
+            self.step_due_at = step_due(ended_at, step.delay_minutes, override, self._zone())
+
+    def _wait_for_next(self, step: Step, override: ScheduleNext | None) -> None:
+        self.last_step_id = step.id
+        here = step.id in self.flow
+        self._wait_for(self.flow.after(step.id) if here else self.flow.nearest(step.id, self.old), override)
+
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.run.person.view.timezone or settings.TIME_ZONE)
+
+    def _rest(self, due_at: datetime) -> None:
+        self.stopped = True
+        decision = self.decision
+        decision.step_id, decision.step_due_at, decision.due_at = self.step_id, self.step_due_at, due_at
+        decision.attempts = self.attempts
+        if self.step_id in self.flow:
+            decision.version_id = self.run.journey.version_id
+
+    def _end(self, status: RunStatus, what: What, reason: str = "") -> None:
+        self.stopped = True
+        self.decision.status, self.decision.failure_reason = status, reason
+        self.decision.step_id = self.last_step_id
+        self.decision.counts[(self.run.journey.id, None, what)] += 1
+
+    # One step
+
+    def _take(self, step: Step) -> None:
+        past = self.past.get(step.id)
+        if past is not None and past.status != ExecutionStatus.PENDING:
+            return self._wait_for_next(step, None)  # Done in an earlier version, where it stood elsewhere.
+        if past is not None and past.message is not None:
+            return self._dispatch(step, past.message)  # The same key and the same bytes again.
+        try:
+            if not step.holds(self._facts()):
+                raise SkipStep("its condition does not hold")
+            prepared = ACTIONS[step.action_type].prepare(step.config, self._context(step))
+        except SkipStep as skip:
+            self._finish(step, ExecutionStatus.SKIPPED, {"reason": str(skip)})
+        except PermanentError as error:
+            self._fail(step, str(error))
+        except TransientError as error:
+            self._retry(step, Undelivered(str(error), permanent=False, retry_after=error.retry_after))
+        except Exception as error:
+            logger.exception("a step raised", extra={"user_journey": str(self.run.id), "step": str(step.id)})
+            self._retry(step, Undelivered(f"{type(error).__name__}: {error}", permanent=False))
+        else:
+            self._carry_out(step, prepared)
+
+    def _carry_out(self, step: Step, prepared: Prepared) -> None:
+        if prepared.send is None:
+            self._finish(step, ExecutionStatus.SUCCESS, prepared.result, prepared.effects)
+            return
+        send = prepared.send
+        key = execution_id(self.run.id, step.id)
+        message = Outgoing(
+            key, send.channel, send.to, send.subject, send.html, send.text, dict(send.payload), self.now
+        )
+        self.decision.messages.append((message, step.id))
+        self._cause(prepared.effects, key)
+        self._dispatch(step, message)
+
+    def _dispatch(self, step: Step, message: Outgoing) -> None:
+        if step.id not in self.past:
+            self._write(step, ExecutionStatus.PENDING)
+        self.decision.send = message
+        self._rest(self.now)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Take in what the current step's send came to."""
+        if self.step_id is None:
+            raise LookupError("an outcome came for a run that is at no step")
+        step = self._step(self.step_id)
+        key = execution_id(self.run.id, step.id)
+        self._cause(outcome.effects, key)
+        if isinstance(outcome, Delivered):
+            self._finish(step, ExecutionStatus.SUCCESS, outcome.result)
+            final = True
+        elif outcome.permanent:
+            self.attempts += 1
+            self._fail(step, outcome.error)
+            final = True
+        else:
+            final = self._retry(step, outcome)
+        self.decision.outcomes.append((key, outcome, final))
+
+    def _retry(self, step: Step, fault: Undelivered) -> bool:
+        """Wait and try again, or fail when it was the last try; whether it was."""
+        self.attempts += 1
+        wait = retry_delay(self.attempts, random.random, fault.retry_after, retry_policy())
+        if wait is None:
+            self._fail(step, fault.error)
+            return True
+        self._write(step, ExecutionStatus.PENDING, error=fault.error)
+        self._rest(self.now + wait)
+        return False
+
+    def _fail(self, step: Step, error: str) -> None:
+        self._write(step, ExecutionStatus.FAILED, error=error, dead=True)
+        self.decision.counts[(self.run.journey.id, step.id, What.FAILED)] += 1
+        self.decision.previous_ended_at = self.now
+        if step.on_failure == STOP:
+            self.last_step_id = step.id
+            self._end(RunStatus.FAILED, What.FAILED, f"{step.name}: {error}")
+        else:
+            self._wait_for_next(step, None)
+
+    def _finish(
+        self,
+        step: Step,
+        status: ExecutionStatus,
+        result: Mapping[str, Any],
+        effects: tuple[InsideEffect, ...] = (),
+    ) -> None:
+        self._write(step, status, result=result)
+        what = What.SUCCESS if status == ExecutionStatus.SUCCESS else What.SKIPPED
+        self.decision.counts[(self.run.journey.id, step.id, what)] += 1
+        override = self._cause(effects, execution_id(self.run.id, step.id))
+        self.decision.previous_ended_at = self.now
+        self._wait_for_next(step, override)
+
+    # What it leaves behind
+
+    def _write(
+        self,
+        step: Step,
+        status: ExecutionStatus,
+        *,
+        result: Mapping[str, Any] | None = None,
+        error: str = "",
+        dead: bool = False,
+    ) -> None:
+        key = execution_id(self.run.id, step.id)
+        pending = status == ExecutionStatus.PENDING
+        self.decision.executions[key] = Execution(
+            id=key,
+            step_id=step.id,
+            status=status,
+            executed_at=self.now,
+            completed_at=None if pending else self.now,
+            result=result or {},
+            error=error,
+            retry_count=self.attempts,
+            dead_at=self.now if dead else None,
+        )
+        self.past[step.id] = Past(status, self.attempts)
+
+    def _cause(self, effects: tuple[InsideEffect, ...], key: UUID) -> ScheduleNext | None:
+        """Note the effects, and let this run's later steps see them."""
+        override = None
+        person = self.run.person
+        for effect in effects:
+            match effect:
+                case ScheduleNext():
+                    override = effect
+                    continue
+                case ApplyTag(tag):
+                    person.tags.add(tag)
+                case RemoveTag(tag):
+                    person.tags.discard(tag)
+                case MarkChatDead():
+                    person.mark_chat_dead()
+            self.decision.effects.append((effect, key))
+        return override
+
+    def _facts(self) -> Any:
+        return self.run.person.facts(self.run.event, self.run.metadata, self.now)
+
+    def _context(self, step: Step) -> StepContext:
+        run = self.run
+        return StepContext(
+            execution_id=execution_id(run.id, step.id),
+            facts=self._facts(),
+            contact=run.person.view,
+            devices=run.person.devices,
+            journey_id=run.journey.id,
+            journey_name=run.journey.name,
+            run_id=run.id,
+            step_key=step.key,
+            step_name=step.name,
+            templates=self.templates,
+            now=self.now,
+        )

@@ -1,0 +1,129 @@
+"""Sending what was committed. No transaction is open here and no table is touched.
+
+Each send starts only while its lease holds, so what a late worker does not send, another will.
+"""
+
+import logging
+import queue
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+
+from journeys.actions.base import Outgoing, OutsideAction
+from journeys.actions.registry import CHANNELS
+from journeys.engine.lease import Lease
+from journeys.logic.effects import Delivered, Outcome, Undelivered
+
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.2
+FLUSH_RESULTS = 50
+Result = tuple[UUID, Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A message, and whether its contact is a test contact, whose messages are captured."""
+
+    message: Outgoing
+    is_test: bool
+
+
+def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
+    """Send all at once, per channel, and yield outcomes in small lots as they come: the caller records each lot.
+
+    A message whose lease ended before its turn has no outcome: it is not sent, and its run comes up again.
+    """
+    captured = [
+        (parcel.message.id, verdict)
+        for parcel in parcels
+        if (verdict := _without_sending(parcel)) is not None
+    ]
+    if captured:
+        yield captured
+    kept_back = {key for key, _ in captured}
+    batches = _batches([parcel.message for parcel in parcels if parcel.message.id not in kept_back])
+    if not batches:
+        return
+    results: queue.Queue[Result | None] = queue.Queue()
+    with ThreadPoolExecutor(max_workers=len(batches), thread_name_prefix="dispatch") as pool:
+        for channel, batch in batches:
+            pool.submit(_send_batch, channel, batch, lease, results)
+        yield from _lots(results, len(batches))
+
+
+def _without_sending(parcel: Parcel) -> Outcome | None:
+    """The outcome of what does not leave the house: no provider is configured, or the contact is a test contact."""
+    if parcel.is_test:
+        return Delivered({"status": "captured", "reason": "a test contact"}, captured=True)
+    missing = CHANNELS[parcel.message.channel].missing_setting()
+    if missing is None:
+        return None
+    if settings.DEBUG:
+        return Delivered({"status": "captured", "reason": f"{missing} is not set"}, captured=True)
+    return Undelivered(
+        f"{missing} is not set, so nothing can be sent by {parcel.message.channel}", permanent=True
+    )
+
+
+def _batches(messages: Sequence[Outgoing]) -> list[tuple[OutsideAction, list[Outgoing]]]:
+    """At most `concurrency` batches for each channel, as even as can be."""
+    by_channel: dict[str, list[Outgoing]] = {}
+    for message in messages:
+        by_channel.setdefault(message.channel, []).append(message)
+    return [
+        (channel, batch)
+        for name, waiting in by_channel.items()
+        for channel in (CHANNELS[name],)
+        for number in range(channel.concurrency)
+        if (batch := waiting[number :: channel.concurrency])
+    ]
+
+
+def _send_batch(
+    channel: OutsideAction, batch: list[Outgoing], lease: Lease, results: "queue.Queue[Result | None]"
+) -> None:
+    """One thread's work. An exception that no channel should raise is that message's transient failure."""
+    left = {message.id: message for message in batch}
+    try:
+        outcomes = channel.send(batch)
+        while left and lease.may_send:
+            try:
+                key, outcome = next(outcomes)
+            except StopIteration:
+                return
+            left.pop(key)
+            results.put((key, outcome))
+    except Exception as error:
+        logger.error("a channel raised", extra={"channel": channel.channel}, exc_info=error)
+        key = next(iter(left))
+        results.put((key, Undelivered(f"{type(error).__name__}: {error}", permanent=False)))
+        left.pop(key)
+    finally:
+        results.put(None)
+
+
+def _lots(results: "queue.Queue[Result | None]", senders: int) -> Iterator[list[Result]]:
+    """Results as they come, in lots: whatever came in FLUSH_SECONDS, FLUSH_RESULTS at most."""
+    lot: list[Result] = []
+    flush_at = time.monotonic() + FLUSH_SECONDS
+    while senders:
+        try:
+            result = results.get(timeout=max(0.0, flush_at - time.monotonic()))
+        except queue.Empty:
+            pass  # Nothing came in time: what there is, is flushed below.
+        else:
+            if result is None:
+                senders -= 1
+            else:
+                lot.append(result)
+        if len(lot) >= FLUSH_RESULTS or time.monotonic() >= flush_at:
+            if lot:
+                yield lot
+            lot, flush_at = [], time.monotonic() + FLUSH_SECONDS
+    if lot:
+        yield lot

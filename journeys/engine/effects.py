@@ -1,0 +1,173 @@
+"""Writing decisions down, set by set, in the caller's transaction. The caller holds the contacts' and runs' locks."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from journeys.actions.base import Outgoing
+from journeys.engine.advance import Decision, Execution
+from journeys.engine.sql import execute, insert, update
+from journeys.engine.tally import Counted, append
+from journeys.logic.effects import (
+    ApplyTag,
+    Delivered,
+    DropDevice,
+    GrantReward,
+    MarkChatDead,
+    Outcome,
+    RemoveTag,
+)
+from journeys.models import MessageStatus, RunStatus
+from journeys.models.ids import new_id
+
+EXECUTION_COLUMNS = {
+    "id": "uuid", "user_journey_id": "uuid", "step_id": "uuid", "status": "text", "executed_at": "timestamptz",
+    "completed_at": "timestamptz", "result": "jsonb", "error_message": "text", "retry_count": "int",
+    "created_at": "timestamptz", "dead_at": "timestamptz",
+}  # fmt: skip
+# One that is final is never overwritten; a step that would be executed twice is an error instead.
+KEEP_FINAL = """ON CONFLICT (id) DO UPDATE SET status = EXCLUDED.status, executed_at = EXCLUDED.executed_at,
+    completed_at = EXCLUDED.completed_at, result = EXCLUDED.result, error_message = EXCLUDED.error_message,
+    retry_count = EXCLUDED.retry_count, dead_at = EXCLUDED.dead_at
+    WHERE step_executions.status = 'pending'"""
+
+MESSAGE_COLUMNS = {
+    "id": "uuid", "contact_id": "uuid", "journey_id": "uuid", "step_id": "uuid", "channel": "text", "to": "text",
+    "subject": "text", "html": "text", "text": "text", "payload": "jsonb", "status": "text", "error": "text",
+    "created_at": "timestamptz",
+}  # fmt: skip
+
+RUN_COLUMNS = {
+    "id": "uuid", "status": "text", "version_id": "uuid", "current_step_id": "uuid", "step_due_at": "timestamptz",
+    "due_at": "timestamptz", "parked_due_at": "timestamptz", "previous_ended_at": "timestamptz", "attempts": "int",
+    "claim_token": "uuid", "lease_until": "timestamptz", "deaths": "int", "moved": "bool",
+    "completed_at": "timestamptz", "failed_at": "timestamptz", "failure_reason": "text", "updated_at": "timestamptz",
+}  # fmt: skip
+
+
+class ExecutedTwice(Exception):
+    """A step was about to be executed that is executed already. The transaction must not commit."""
+
+
+def write(decisions: Sequence[Decision], now: datetime, token: UUID, lease_until: datetime) -> None:
+    """Write what was decided: executions, inside effects, messages, outcomes, counts and the runs themselves.
+
+    Runs that have something to send keep the claim `token` until `lease_until` (real clock); the others are let go.
+    """
+    write_executions(decisions)
+    write_inside([pair for decision in decisions for pair in decision.effects], decisions, now)
+    write_messages(decisions)
+    write_outcomes([outcome for decision in decisions for outcome in decision.outcomes], now)
+    counts: Counter[Counted] = Counter()
+    for decision in decisions:
+        counts.update(decision.counts)
+    append(counts, now)
+    update(
+        "user_journeys", RUN_COLUMNS, [_run_row(decision, now, token, lease_until) for decision in decisions]
+    )
+
+
+def write_executions(decisions: Iterable[Decision]) -> None:
+    rows = [_execution_row(d.run.id, execution) for d in decisions for execution in d.executions.values()]
+    if len(insert("step_executions", EXECUTION_COLUMNS, rows, KEEP_FINAL + " RETURNING id")) != len(rows):
+        raise ExecutedTwice("a step of this batch is executed already")
+
+
+def _execution_row(run_id: UUID, e: Execution) -> tuple[Any, ...]:
+    return (
+        e.id, run_id, e.step_id, e.status, e.executed_at, e.completed_at, dict(e.result), e.error, e.retry_count,
+        e.executed_at, e.dead_at,
+    )  # fmt: skip
+
+
+def write_inside(effects: Sequence[tuple[Any, UUID]], decisions: Sequence[Decision], now: datetime) -> None:
+    """Tags, rewards, and what a provider's answer says of devices and chats."""
+    owners = {key: d.run.person.id for d in decisions for _, key in d.effects}
+    _write_tags([(owners[key], effect, key) for effect, key in effects], now)
+    rewards = [
+        (new_id(now), owners[key], key, effect.reward_type, effect.value, now)
+        for effect, key in effects
+        if isinstance(effect, GrantReward)
+    ]
+    columns = {
+        "id": "uuid", "contact_id": "uuid", "execution_id": "uuid", "reward_type": "text", "value": "numeric",
+        "granted_at": "timestamptz",
+    }  # fmt: skip
+    insert("rewards", columns, rewards)
+    devices = [effect.device_id for effect, _ in effects if isinstance(effect, DropDevice)]
+    if devices:
+        execute("DELETE FROM devices WHERE id = ANY(%s)", [sorted(devices)])
+    chats = [(owners[key], effect.chat_id) for effect, key in effects if isinstance(effect, MarkChatDead)]
+    if chats:
+        execute(
+            "UPDATE contacts SET telegram_dead_at = %s FROM unnest(%s::uuid[], %s::text[]) AS dead (id, chat) "
+            "WHERE contacts.id = dead.id AND telegram_chat_id = dead.chat",
+            [now, *map(list, zip(*chats, strict=True))],
+        )
+
+
+def _write_tags(effects: Iterable[tuple[UUID, Any, UUID]], now: datetime) -> None:
+    last: dict[tuple[str, UUID], UUID | None] = {}  # The last word on a contact's tag in this batch wins.
+    for contact_id, effect, key in effects:
+        if isinstance(effect, ApplyTag):
+            last[effect.tag, contact_id] = key
+        elif isinstance(effect, RemoveTag):
+            last[effect.tag, contact_id] = None
+    applied = sorted((name, contact_id, key) for (name, contact_id), key in last.items() if key is not None)
+    removed = sorted((name, contact_id) for (name, contact_id), key in last.items() if key is None)
+    if applied:
+        names = sorted({name for name, _, _ in applied})
+        columns = {"id": "uuid", "name": "text", "created_at": "timestamptz"}
+        insert("tags", columns, [(new_id(now), name, now) for name in names], "ON CONFLICT DO NOTHING")
+        execute(
+            "INSERT INTO contact_tags (contact_id, tag_id, execution_id, applied_at) "
+            "SELECT new.contact_id, tags.id, new.execution_id, %s "
+            "FROM unnest(%s::text[], %s::uuid[], %s::uuid[]) AS new (name, contact_id, execution_id) "
+            "JOIN tags USING (name) ON CONFLICT DO NOTHING",
+            [now, *map(list, zip(*applied, strict=True))],
+        )
+    if removed:
+        execute(
+            "DELETE FROM contact_tags USING tags, unnest(%s::text[], %s::uuid[]) AS gone (name, contact_id) "
+            "WHERE tags.name = gone.name AND tag_id = tags.id AND contact_tags.contact_id = gone.contact_id",
+            [*map(list, zip(*removed, strict=True))],
+        )
+
+
+def write_messages(decisions: Iterable[Decision]) -> None:
+    columns = {f'"{name}"': kind for name, kind in MESSAGE_COLUMNS.items()}  # TO is a reserved word.
+    insert("messages", columns, [_message_row(d, m, step_id) for d in decisions for m, step_id in d.messages])
+
+
+def _message_row(d: Decision, m: Outgoing, step_id: UUID) -> tuple[Any, ...]:
+    return (
+        m.id, d.run.person.id, d.run.journey.id, step_id, m.channel, m.to, m.subject, m.html, m.text,
+        dict(m.payload), MessageStatus.PENDING, "", m.created_at,
+    )  # fmt: skip
+
+
+def write_outcomes(outcomes: Iterable[tuple[UUID, Outcome, bool]], now: datetime) -> None:
+    """What became of messages. One that is to be tried again stays pending, with the last error."""
+    rows = []
+    for key, outcome, final in outcomes:
+        if isinstance(outcome, Delivered):
+            status = MessageStatus.CAPTURED if outcome.captured else MessageStatus.SENT
+            rows.append((key, status, "", now))
+        else:
+            rows.append((key, MessageStatus.FAILED if final else MessageStatus.PENDING, outcome.error, None))
+    update("messages", {"id": "uuid", "status": "text", "error": "text", "sent_at": "timestamptz"}, rows)
+
+
+def _run_row(d: Decision, now: datetime, token: UUID, lease_until: datetime) -> tuple[Any, ...]:
+    sending, live = d.send is not None, d.status == RunStatus.ACTIVE
+    # The journey was switched off while a worker had the run: it waits in the parking place.
+    parked = live and not sending and not d.run.journey.is_active
+    return (
+        d.run.id, d.status, d.version_id, d.step_id, d.step_due_at if live else None,
+        d.due_at if live and not parked else None, d.due_at if parked else None, d.previous_ended_at, d.attempts,
+        token if sending else None, lease_until if sending else None, d.run.deaths if sending else 0, d.moved,
+        now if d.status == RunStatus.COMPLETED else None, now if d.status == RunStatus.FAILED else None,
+        d.failure_reason, now,
+    )  # fmt: skip

@@ -1,0 +1,74 @@
+"""Compiled flows, cached by version id: versions are immutable, so nothing is compiled twice."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from journeys.actions.registry import parse_config
+from journeys.engine.sql import query
+from journeys.logic.flow import Flow, compile_flow
+from journeys.models import JourneyVersion
+
+logger = logging.getLogger(__name__)
+
+CACHED = 1_000
+_flows: OrderedDict[UUID, Flow | Exception] = OrderedDict()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveJourney:
+    """A journey under a share lock: what it is at this moment, until the transaction ends."""
+
+    id: UUID
+    name: str
+    is_active: bool
+    priority: int
+    version_id: UUID
+
+
+def lock_journeys(ids: Collection[UUID], *, skip_locked: bool = False) -> dict[UUID, LiveJourney]:
+    """Lock journeys against change (not against each other's readers), in the order of their ids.
+
+    Journeys come first in the lock order. With `skip_locked`, one that is just being changed is left out.
+    """
+    return _lock("id = ANY(%s)", [list(ids)], skip_locked=skip_locked)
+
+
+def lock_triggered(trigger_types: Collection[str]) -> dict[UUID, LiveJourney]:
+    """Lock the active journeys whose live version has one of these triggers."""
+    condition = "is_active AND EXISTS (SELECT FROM journey_versions v WHERE v.id = live_version_id AND v.trigger_type = ANY(%s))"
+    return _lock(condition, [list(trigger_types)])
+
+
+def _lock(condition: str, parameters: list[object], *, skip_locked: bool = False) -> dict[UUID, LiveJourney]:
+    rows = query(
+        f"SELECT id, name, is_active, priority, live_version_id FROM journeys WHERE {condition} "
+        f"ORDER BY id FOR SHARE {'SKIP LOCKED' if skip_locked else ''}",
+        parameters,
+    )
+    return {row[0]: LiveJourney(*row) for row in rows}
+
+
+def flows_of(version_ids: Collection[UUID]) -> dict[UUID, Flow | Exception]:
+    """Each version's flow, or what is wrong with its definition: one that can't be compiled harms no other."""
+    wanted = set(version_ids)
+    missing = [version_id for version_id in wanted if version_id not in _flows]
+    if missing:
+        for version in JourneyVersion.objects.filter(id__in=missing):
+            _flows[version.id] = _compile(version)
+    found = {version_id: _flows[version_id] for version_id in wanted if version_id in _flows}
+    for version_id in found:
+        _flows.move_to_end(version_id)
+    while len(_flows) > CACHED:
+        _flows.popitem(last=False)
+    return found
+
+
+def _compile(version: JourneyVersion) -> Flow | Exception:
+    try:
+        return compile_flow(version.definition, parse_config)
+    except Exception as error:
+        logger.error("a version can't be compiled", extra={"version": str(version.id)}, exc_info=error)
+        return error

@@ -1,0 +1,258 @@
+"""Events in: each is stored once, and starts the journeys that it should, in one transaction a batch.
+
+Locks: journeys, then contacts. Nothing here wakes a worker; the caller does, after its commit.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from journeys.engine.enroll import Entry, enroll
+from journeys.engine.flows import LiveJourney, flows_of, lock_triggered
+from journeys.engine.people import COLUMNS as PERSON_COLUMNS
+from journeys.engine.people import Person, add_tags, by_user_id, person_of
+from journeys.engine.sql import execute, insert, query
+from journeys.logic.flow import Flow
+from journeys.models import EventSource
+from journeys.models.audience import hash_user_id
+from journeys.models.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An event as a producer reports it. `journeys` names those it is for; None means all that match."""
+
+    user_id: str
+    name: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    message_id: str | None = None
+    occurred_at: datetime | None = None
+    source: str = EventSource.API
+    journeys: frozenset[UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of an event: `accepted`, `duplicate` (with the first one's answer) or `refused` (with `reason`)."""
+
+    status: str
+    event_id: UUID | None
+    message_id: str
+    started: tuple[UUID, ...] = ()
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class _Event:
+    """An accepted event on its way into the tables."""
+
+    id: UUID
+    person: Person
+    incoming: Incoming
+    message_id: str
+    occurred_at: datetime
+    started: list[UUID] = field(default_factory=list)
+
+    @property
+    def key(self) -> UUID:
+        return event_key(self.person.id, self.message_id)
+
+
+def event_key(contact_id: UUID, message_id: str) -> UUID:
+    """The primary key that a contact's `message_id` has among the event keys."""
+    return UUID(bytes=hashlib.sha256(contact_id.bytes + message_id.encode()).digest()[:16])
+
+
+@transaction.atomic
+def ingest(events: Sequence[Incoming], now: datetime) -> list[Answer]:
+    """Store a batch of events and start their journeys, highest priority first. One answer each, in order.
+
+    A repeated `message_id` of the same contact changes nothing and gets the first answer. An unknown `user_id` makes
+    the contact, but one who was deleted a while ago is not brought back. Values must be valid: the interfaces see to it.
+    """
+    live = lock_triggered({event.name for event in events})
+    people = _lock_contacts({event.user_id for event in events}, now)
+    answers, fresh = _sort_out(events, people, now)
+    _store(fresh, now)
+    _start(fresh, live, now)
+    _remember(fresh, now)
+    for number, event in fresh.items():
+        answers[number] = Answer("accepted", event.id, event.message_id, tuple(event.started))
+    return _repeat_within_batch(answers, fresh)
+
+
+def _lock_contacts(user_ids: set[str], now: datetime) -> dict[str, Person]:
+    """Lock the contacts, made first where unknown. One with a tombstone is not made."""
+    hashes = {hash_user_id(user_id): user_id for user_id in user_ids}
+    made = insert(
+        "contacts",
+        {
+            "id": "uuid", "user_id": "text", "email": "text", "telegram_chat_id": "text", "timezone": "text",
+            "locale": "text", "attributes": "jsonb", "is_test": "bool", "created_at": "timestamptz",
+            "updated_at": "timestamptz",
+        },
+        [(new_id(now), user_id, "", "", "", "", {}, False, now, now) for user_id in sorted(user_ids)],
+        "ON CONFLICT DO NOTHING RETURNING id, user_id",
+    )  # fmt: skip
+    rows = query(
+        f"SELECT {PERSON_COLUMNS} FROM contacts WHERE user_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
+        [list(user_ids)],
+    )
+    people = by_user_id(person_of(row) for row in rows)
+    if made:
+        # Looked at after our insert, which waited for any deletion under way: its tombstone is visible now.
+        buried = query(
+            "SELECT user_id_hash FROM contact_tombstones WHERE user_id_hash = ANY(%s)", [list(hashes)]
+        )
+        gone = {hashes[bytes(digest)] for (digest,) in buried} & {user_id for _, user_id in made}
+        if gone:
+            execute("DELETE FROM contacts WHERE user_id = ANY(%s)", [sorted(gone)])
+            people = {user_id: person for user_id, person in people.items() if user_id not in gone}
+    return people
+
+
+def _sort_out(
+    events: Sequence[Incoming], people: Mapping[str, Person], now: datetime
+) -> tuple[list[Answer | UUID], dict[int, _Event]]:
+    """Answers for what is refused or was seen before; the fresh events by their number in the batch.
+
+    An event that repeats an earlier one of this batch is answered, for now, with that one's key.
+    """
+    seen = _answered(events, people)
+    answers: list[Answer | UUID] = []
+    fresh: dict[int, _Event] = {}
+    in_batch: set[UUID] = set()
+    for number, event in enumerate(events):
+        person = people.get(event.user_id)
+        if person is None:
+            answers.append(Answer("refused", None, event.message_id or "", reason="this contact was deleted"))
+            continue
+        event_id = new_id(now)
+        accepted = _Event(
+            event_id, person, event, event.message_id or str(event_id), event.occurred_at or now
+        )
+        if accepted.key in seen:
+            answers.append(seen[accepted.key])
+        elif accepted.key in in_batch:
+            answers.append(accepted.key)
+        else:
+            in_batch.add(accepted.key)
+            fresh[number] = accepted
+            answers.append(accepted.key)
+    return answers, fresh
+
+
+def _answered(events: Sequence[Incoming], people: Mapping[str, Person]) -> dict[UUID, Answer]:
+    keys = {
+        event_key(people[event.user_id].id, event.message_id): event.message_id
+        for event in events
+        if event.message_id and event.user_id in people
+    }
+    if not keys:
+        return {}
+    rows = query("SELECT id, event_id, started FROM event_keys WHERE id = ANY(%s)", [list(keys)])
+    return {
+        key: Answer(
+            "duplicate", event_id, keys[key], tuple(UUID(journey_id) for journey_id in json.loads(started))
+        )
+        for key, event_id, started in rows
+    }
+
+
+def _store(fresh: Mapping[int, _Event], now: datetime) -> None:
+    insert(
+        "events",
+        {
+            "id": "uuid", "contact_id": "uuid", "name": "text", "properties": "jsonb", "message_id": "text",
+            "source": "text", "occurred_at": "timestamptz", "received_at": "timestamptz",
+        },
+        [
+            (e.id, e.person.id, e.incoming.name, dict(e.incoming.properties), e.message_id, e.incoming.source,
+             e.occurred_at, now)
+            for e in fresh.values()
+        ],
+    )  # fmt: skip
+    _note_activity(fresh)
+
+
+def _note_activity(fresh: Mapping[int, _Event]) -> None:
+    """Move each contact's `last_event_at` on. What a detector made is not something they did."""
+    last: dict[UUID, datetime] = {}
+    for event in fresh.values():
+        if event.incoming.source != EventSource.DETECTOR:
+            last[event.person.id] = max(event.occurred_at, last.get(event.person.id, event.occurred_at))
+    if last:
+        execute(
+            "UPDATE contacts SET last_event_at = GREATEST(last_event_at, new.at) "
+            "FROM unnest(%s::uuid[], %s::timestamptz[]) AS new (id, at) WHERE contacts.id = new.id",
+            [list(last), list(last.values())],
+        )
+
+
+def _start(fresh: Mapping[int, _Event], live: Mapping[UUID, LiveJourney], now: datetime) -> None:
+    if not live:
+        return
+    flows = flows_of({journey.version_id for journey in live.values()})
+    by_trigger: dict[str, list[tuple[LiveJourney, Flow]]] = {}
+    for journey in sorted(live.values(), key=lambda journey: (-journey.priority, journey.id)):
+        flow = flows[journey.version_id]
+        if isinstance(flow, Flow):
+            by_trigger.setdefault(flow.trigger_type, []).append((journey, flow))
+    add_tags({event.person.id: event.person for event in fresh.values()})
+    entries = [(event, entry) for event in fresh.values() for entry in _entries(event, by_trigger, now)]
+    for (event, entry), started in zip(entries, enroll([entry for _, entry in entries], now), strict=True):
+        if started:
+            event.started.append(entry.journey.id)
+
+
+def _entries(
+    event: _Event, by_trigger: Mapping[str, list[tuple[LiveJourney, Flow]]], now: datetime
+) -> list[Entry]:
+    incoming = event.incoming
+    metadata = dict(incoming.properties)
+    what = {
+        "name": incoming.name,
+        "message_id": event.message_id,
+        "occurred_at": event.occurred_at.isoformat(),
+    }
+    facts = event.person.facts(what, metadata, now)
+    return [
+        Entry(event.person, journey, flow, what, metadata)
+        for journey, flow in by_trigger.get(incoming.name, ())
+        if (incoming.journeys is None or journey.id in incoming.journeys) and flow.admits(facts)
+    ]
+
+
+def _remember(fresh: Mapping[int, _Event], now: datetime) -> None:
+    """Keep the answers under the producer's own keys; a key that we made up is never asked for again."""
+    insert(
+        "event_keys",
+        {
+            "id": "uuid",
+            "contact_id": "uuid",
+            "event_id": "uuid",
+            "started": "jsonb",
+            "received_at": "timestamptz",
+        },
+        [
+            (event.key, event.person.id, event.id, [str(journey_id) for journey_id in event.started], now)
+            for event in fresh.values()
+            if event.incoming.message_id
+        ],
+    )
+
+
+def _repeat_within_batch(answers: Sequence[Answer | UUID], fresh: Mapping[int, _Event]) -> list[Answer]:
+    first = {event.key: event for event in fresh.values()}
+    return [
+        answer
+        if isinstance(answer, Answer)
+        else Answer("duplicate", first[answer].id, first[answer].message_id, tuple(first[answer].started))
+        for answer in answers
+    ]

@@ -1,0 +1,142 @@
+"""All that deciding needs of a batch of locked runs, in a fixed number of queries."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from journeys.actions.base import Outgoing, TemplateText
+from journeys.actions.registry import ACTIONS
+from journeys.engine.advance import Past, Run
+from journeys.engine.flows import LiveJourney, flows_of
+from journeys.engine.people import Person, add_devices, add_tags
+from journeys.engine.sql import query
+from journeys.logic.flow import Flow
+from journeys.models import ExecutionStatus, MessageTemplate
+
+RUN_COLUMNS = (
+    "id, contact_id, journey_id, version_id, current_step_id, step_due_at, previous_ended_at, attempts, deaths, moved, "
+    "event, metadata, claim_token"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LockedRun:
+    """A row of RUN_COLUMNS."""
+
+    id: UUID
+    contact_id: UUID
+    journey_id: UUID
+    version_id: UUID
+    step_id: UUID | None
+    step_due_at: Any
+    previous_ended_at: Any
+    attempts: int
+    deaths: int
+    moved: bool
+    event: str
+    metadata: str
+    claim_token: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    runs: Sequence[Run]
+    flows: Mapping[UUID, Flow | Exception]
+    templates: "BatchTemplates"
+
+
+class BatchTemplates:
+    """Message templates as they are now, each read at most once a batch."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], TemplateText | None] = {}
+
+    def get(self, channel: str, name: str) -> TemplateText | None:
+        if (channel, name) not in self._known:
+            row = (
+                MessageTemplate.objects.filter(channel=channel, name=name)
+                .values_list("subject", "html", "text")
+                .first()
+            )
+            self._known[channel, name] = TemplateText(*row) if row else None
+        return self._known[channel, name]
+
+
+def load(
+    rows: Sequence[LockedRun],
+    people: Mapping[UUID, Person],
+    journeys: Mapping[UUID, LiveJourney],
+    *,
+    whole_past: Collection[UUID] = (),
+) -> Loaded:
+    """Runs with their flows, tags, devices and past. The past is read for those whose pointer doesn't say it all:
+    a retry, a dead lease, another version, and those named in `whole_past`."""
+    versions = {row.version_id for row in rows} | {journeys[row.journey_id].version_id for row in rows}
+    flows = flows_of(versions)
+    add_tags(people)
+    if any(
+        ACTIONS[kind].needs_devices
+        for flow in flows.values()
+        if isinstance(flow, Flow)
+        for kind in flow.action_types
+    ):
+        add_devices(people)
+    runs = [_run(row, people, journeys) for row in rows]
+    eventful = {
+        row.id
+        for row in rows
+        if row.attempts
+        or row.claim_token
+        or row.moved
+        or row.version_id != journeys[row.journey_id].version_id
+    }
+    _add_past([run for run in runs if run.id in eventful or run.id in whole_past])
+    return Loaded(runs, flows, BatchTemplates())
+
+
+def _run(row: LockedRun, people: Mapping[UUID, Person], journeys: Mapping[UUID, LiveJourney]) -> Run:
+    return Run(
+        id=row.id,
+        journey=journeys[row.journey_id],
+        person=people[row.contact_id],
+        version_id=row.version_id,
+        step_id=row.step_id,
+        step_due_at=row.step_due_at,
+        previous_ended_at=row.previous_ended_at,
+        attempts=row.attempts,
+        deaths=row.deaths,
+        moved=row.moved,
+        event=json.loads(row.event),
+        metadata=json.loads(row.metadata),
+    )
+
+
+def _add_past(runs: Sequence[Run]) -> None:
+    if not runs:
+        return
+    by_id = {run.id: run for run in runs}
+    rows = query(
+        "SELECT user_journey_id, step_id, id, status, retry_count FROM step_executions WHERE user_journey_id = ANY(%s)",
+        [list(by_id)],
+    )
+    pending = [key for _, _, key, status, _ in rows if status == ExecutionStatus.PENDING]
+    messages = outgoing(pending)
+    for run_id, step_id, key, status, retry_count in rows:
+        by_id[run_id].past[step_id] = Past(status, retry_count, messages.get(key))
+
+
+def outgoing(execution_ids: Iterable[UUID]) -> dict[UUID, Outgoing]:
+    """The messages of these executions, as they were rendered."""
+    keys = list(execution_ids)
+    if not keys:
+        return {}
+    rows = query(
+        'SELECT id, channel, "to", subject, html, text, payload, created_at FROM messages WHERE id = ANY(%s)',
+        [keys],
+    )
+    return {
+        key: Outgoing(key, channel, to, subject, html, text, json.loads(payload), created_at)
+        for key, channel, to, subject, html, text, payload, created_at in rows
+    }

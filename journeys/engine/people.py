@@ -1,0 +1,85 @@
+"""Contacts as the engine holds them: locked, with their tags and devices, ready to be asked for facts."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from journeys.actions.base import ContactView, DeviceView
+from journeys.engine.sql import query
+from journeys.logic.conditions import Facts
+
+COLUMNS = "id, user_id, email, telegram_chat_id, telegram_dead_at, timezone, locale, attributes, is_test, last_event_at, created_at"
+
+
+@dataclass(slots=True)
+class Person:
+    """One contact. Tags change as steps do."""
+
+    view: ContactView
+    user: Mapping[str, Any]
+    tags: set[str] = field(default_factory=set)
+    devices: list[DeviceView] = field(default_factory=list)
+
+    @property
+    def id(self) -> UUID:
+        return self.view.id
+
+    def mark_chat_dead(self) -> None:
+        self.view = replace(self.view, telegram_dead=True)
+
+    def facts(self, event: Mapping[str, Any], metadata: Mapping[str, Any], now: datetime) -> Facts:
+        """What conditions and messages may look at. `event` is the run's own copy of what started it."""
+        whole_event = {**metadata, **event, "properties": metadata}
+        return Facts(user=self.user, event=whole_event, metadata=metadata, tags=frozenset(self.tags), now=now)
+
+
+def lock_people(ids: Collection[UUID]) -> dict[UUID, Person]:
+    """Lock contacts in the order of their ids, and read them as they are under the lock."""
+    rows = query(
+        f"SELECT {COLUMNS} FROM contacts WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [list(ids)]
+    )
+    return {row[0]: person_of(row) for row in rows}
+
+
+def person_of(row: Sequence[Any]) -> Person:
+    """A Person from a row of COLUMNS."""
+    key, user_id, email, chat_id, dead_at, timezone, locale, raw, is_test, last_event_at, created_at = row
+    attributes = json.loads(raw)
+    columns = {
+        "user_id": user_id,
+        "email": email or None,
+        "telegram_chat_id": chat_id or None,
+        "timezone": timezone or None,
+        "locale": locale or None,
+        "created_at": created_at.isoformat(),
+        "last_event_at": last_event_at.isoformat() if last_event_at else None,
+    }
+    view = ContactView(key, user_id, email, chat_id, dead_at is not None, timezone, locale, is_test)
+    return Person(view=view, user={**attributes, **columns, "attributes": attributes})
+
+
+def add_tags(people: Mapping[UUID, Person]) -> None:
+    """Read the tags of all of them, in one query."""
+    rows = query(
+        "SELECT contact_id, name FROM contact_tags JOIN tags ON tags.id = tag_id WHERE contact_id = ANY(%s)",
+        [list(people)],
+    )
+    for contact_id, name in rows:
+        people[contact_id].tags.add(name)
+
+
+def add_devices(people: Mapping[UUID, Person]) -> None:
+    """Read the devices of all of them, in one query, oldest first."""
+    rows = query(
+        "SELECT contact_id, id, kind, token, p256dh, auth FROM devices WHERE contact_id = ANY(%s) ORDER BY id",
+        [list(people)],
+    )
+    for contact_id, *device in rows:
+        people[contact_id].devices.append(DeviceView(*device))
+
+
+def by_user_id(people: Iterable[Person]) -> dict[str, Person]:
+    return {person.view.user_id: person for person in people}

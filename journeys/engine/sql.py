@@ -1,0 +1,65 @@
+"""Rows in and out of PostgreSQL by the hundred: one statement, one array a column."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import connection
+from psycopg.types.json import Jsonb
+
+
+def query(statement: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """All rows of a statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def execute(statement: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> int:
+    """Run a statement; the number of rows it touched."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.rowcount)
+
+
+def insert(
+    table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]], suffix: str = ""
+) -> list[tuple[Any, ...]]:
+    """INSERT rows by `unnest`; `columns` maps names to PostgreSQL types. With RETURNING in `suffix`, the rows it gives."""
+    arrays = transpose(columns, rows)
+    if not arrays:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {unnest(columns)} {suffix}", arrays
+        )
+        return cursor.fetchall() if cursor.description else [()] * cursor.rowcount
+
+
+def update(table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]], where: str = "") -> int:
+    """UPDATE rows by `unnest`, matched on the first column; every id may stand there once. The number of rows touched."""
+    arrays = transpose(columns, rows)
+    if not arrays:
+        return 0
+    key, *others = columns
+    assignments = ", ".join(f"{name} = new.{name}" for name in others)
+    return execute(
+        f"UPDATE {table} SET {assignments} FROM {unnest(columns)} AS new ({', '.join(columns)}) "
+        f"WHERE {table}.{key} = new.{key} {where}",
+        arrays,
+    )
+
+
+def unnest(columns: Mapping[str, str]) -> str:
+    """`unnest(%s::type[], …)` for those columns."""
+    return f"unnest({', '.join(f'%s::{kind}[]' for kind in columns.values())})"
+
+
+def transpose(columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    """Rows as one list a column, JSON wrapped; empty where there is no row."""
+    arrays = [list(column) for column in zip(*rows, strict=True)]
+    kinds = columns.values()
+    return [
+        [value if value is None else Jsonb(value) for value in array] if kind == "jsonb" else array
+        for array, kind in zip(arrays, kinds, strict=bool(arrays))
+    ]
