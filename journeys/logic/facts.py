@@ -1,0 +1,91 @@
+"""What conditions and templates look at: the contact, the event that started the run, metadata and tags."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+
+from journeys.logic.instants import iso
+
+CONTACT_COLUMNS = (
+    "user_id",
+    "email",
+    "telegram_chat_id",
+    "timezone",
+    "locale",
+    "created_at",
+    "last_event_at",
+)
+"""Names that mean a column of the contact in `user.*`, whatever its attributes hold."""
+
+
+class _Missing(Enum):
+    MISSING = "missing"
+
+
+MISSING: Final = _Missing.MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One contact at one moment. Build `user` with `contact_mapping` and `event` with `event_mapping`."""
+
+    user: Mapping[str, Any]
+    event: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    tags: frozenset[str]
+    now: datetime
+
+    def __post_init__(self) -> None:
+        if self.now.tzinfo is None:
+            raise ValueError("now: must be an instant with a time zone")
+
+    def look_up(self, path: str) -> Any:
+        """What a dotted path names, or MISSING. A JSON null is missing too.
+
+        `user.*` is the contact, `event.*` the event, `tags` (or `user.tags`) the sorted list of tags; any
+        other path is looked for in the metadata, then in the contact's attributes.
+        """
+        return self.find(tuple(path.split(".")))
+
+    def find(self, segments: tuple[str, ...]) -> Any:
+        """`look_up` for a path that is already split."""
+        match segments:
+            case ("tags",) | ("user", "tags"):
+                return sorted(self.tags)
+            case ("tags", *_) | ("user", "tags", *_):
+                return MISSING
+            case ("user", *rest):
+                return _descend(self.user, rest)
+            case ("event", *rest):
+                return _descend(self.event, rest)
+        found = _descend(self.metadata, segments)
+        return found if found is not MISSING else _descend(self.user.get("attributes"), segments)
+
+
+def contact_mapping(attributes: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The contact as `Facts.user`: its attributes, over them its columns, and the attributes on their own.
+
+    Columns are CONTACT_COLUMNS by name; an instant becomes text, and an empty text is a missing value.
+    """
+    named = {name: _as_json(columns.get(name)) for name in CONTACT_COLUMNS}
+    return {**attributes, **named, "attributes": attributes}
+
+
+def event_mapping(name: str, message_id: str, occurred_at: datetime, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """An event as `Facts.event`: `event.plan` finds the property, `event.name` always the event's name."""
+    own = {"name": name, "message_id": message_id, "occurred_at": iso(occurred_at)}
+    return {**properties, **own, "properties": properties}
+
+
+def _descend(value: Any, segments: tuple[str, ...] | list[str]) -> Any:
+    for segment in segments:
+        if not isinstance(value, Mapping):
+            return MISSING
+        value = value.get(segment)
+    return MISSING if value is None else value
+
+
+def _as_json(value: Any) -> Any:
+    return iso(value) if isinstance(value, datetime) else value or None
