@@ -18,7 +18,16 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 _env = environ.Env()
-_FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_FLAGS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
 
 
 def refuse(name: str, problem: str) -> NoReturn:

@@ -33,7 +33,10 @@ X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
-        "script-src": ["'self'", "'unsafe-eval'"],  # the admin's Alpine evaluates the expressions of its markup
+        "script-src": [
+            "'self'",
+            "'unsafe-eval'",
+        ],  # the admin's Alpine evaluates the expressions of its markup
         "style-src": ["'self'", "'unsafe-inline'"],
         "img-src": ["'self'", "data:"],
         "object-src": ["'none'"],
@@ -218,6 +221,9 @@ JOURNEYS = {
     "LEASE_SECONDS": env.number("LEASE_SECONDS", 60, least=1),
     "BATCH": env.number("BATCH", 500, least=1),
     "MAX_ATTEMPTS": env.number("MAX_ATTEMPTS", 5, least=1),
+    "RETRY_BASE_SECONDS": env.number("RETRY_BASE_SECONDS", 30, least=1),
+    "RETRY_CAP_SECONDS": env.number("RETRY_CAP_SECONDS", 3600, least=1),
+    "RETRY_AFTER_CAP_SECONDS": env.number("RETRY_AFTER_CAP_SECONDS", 86400, least=1),
     "RETENTION_DAYS": env.number("RETENTION_DAYS", 365, least=1),
 }
 METRICS_TOKEN = env.text("METRICS_TOKEN")

@@ -10,7 +10,7 @@ os.environ.setdefault("SECRET_KEY", "only-for-the-tests-0123456789-0123456789-01
 os.environ.setdefault("VAR_DIR", str(Path(__file__).resolve().parent.parent / "var" / "tests"))
 os.environ.setdefault("EMBEDDED_DURABLE", "0")
 
-from journeys_project.settings import *  # noqa: E402, F403
+from journeys_project.settings import *  # noqa: F403
 
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False  # the live server speaks plain HTTP
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -35,7 +35,10 @@ class Keeper:
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._stop_soon)
         signal.signal(signal.SIGINT, self._stop_soon)
-        with self.server.lock_file("keeper").open("a") as mine, self.server.lock_file("users").open("a") as users:
+        with (
+            self.server.lock_file("keeper").open("a") as mine,
+            self.server.lock_file("users").open("a") as users,
+        ):
             wait_for_lock(mine.fileno())
             if self.server.answers():
                 self._adopt()

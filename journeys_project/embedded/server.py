@@ -100,14 +100,19 @@ class Server:
 
     def _start(self) -> None:
         command = [sys.executable, "-m", "journeys_project.embedded.keeper", str(self.data)]
-        keeper = subprocess.Popen(  # noqa: S603
-            [*command, *([] if self.durable else ["--not-durable"])],
-            cwd=Path(__file__).resolve().parents[2],
-            stdin=subprocess.DEVNULL,
-            stdout=self.log.open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C at the terminal is not meant for the database
-        )
+        with self.log.open("ab") as log:
+            keeper = subprocess.Popen(  # noqa: S603
+                [*command, *([] if self.durable else ["--not-durable"])],
+                cwd=Path(__file__).resolve().parents[2],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C at the terminal is not meant for the database
+            )
+        self._await(keeper)
+        keeper.returncode = 0  # it outlives this process, which Popen would warn about
+
+    def _await(self, keeper: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():
             if keeper.poll() is not None:
