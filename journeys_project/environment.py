@@ -18,16 +18,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 _env = environ.Env()
-_FLAGS = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "on": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "off": False,
-}
+_FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 def refuse(name: str, problem: str) -> NoReturn:
@@ -73,7 +64,7 @@ def one_of(name: str, default: str, choices: Iterable[str]) -> str:
 
 def time_zone(name: str, default: str) -> str:
     value = text(name, default)
-    return value if value in available_timezones() else refuse(name, f"is {value!r}, which is no IANA time zone")
+    return value if value in available_timezones() else refuse(name, f"is {value!r}, no IANA time zone")
 
 
 def web_address(name: str, default: str) -> str:
@@ -153,4 +144,6 @@ def service_account(name: str) -> dict[str, Any] | None:
         refuse(name, "is neither JSON nor the path of a JSON file")
     needed = ("project_id", "client_email", "private_key", "token_uri")
     missing = [key for key in needed if not isinstance(parsed, dict) or not parsed.get(key)]
-    return refuse(name, f"lacks {', '.join(missing)}") if missing else parsed
+    if missing:
+        refuse(name, f"lacks {', '.join(missing)}")
+    return {**parsed}

