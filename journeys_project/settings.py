@@ -224,6 +224,7 @@ JOURNEYS = {
     "RETRY_BASE_SECONDS": env.number("RETRY_BASE_SECONDS", 30, least=1),
     "RETRY_CAP_SECONDS": env.number("RETRY_CAP_SECONDS", 3600, least=1),
     "RETRY_AFTER_CAP_SECONDS": env.number("RETRY_AFTER_CAP_SECONDS", 86400, least=1),
+    "TOMBSTONE_DAYS": env.number("TOMBSTONE_DAYS", 30, least=1),
     "RETENTION_DAYS": env.number("RETENTION_DAYS", 365, least=1),
 }
 METRICS_TOKEN = env.text("METRICS_TOKEN")

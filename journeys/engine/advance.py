@@ -135,18 +135,14 @@ def advance(
 
 def fail_run(run: Run, reason: str, now: datetime) -> Decision:
     """The decision that ends a run as failed, and with it the execution that it has pending."""
-    decision = Decision(
-        run, status=RunStatus.FAILED, step_id=run.step_id, version_id=run.version_id, moved=run.moved
-    )
+    decision = Decision(run, status=RunStatus.FAILED, step_id=run.step_id, version_id=run.version_id, moved=run.moved)
     decision.failure_reason, decision.previous_ended_at = reason, now
     decision.counts[(run.journey.id, None, What.FAILED)] += 1
     past = run.past.get(run.step_id) if run.step_id is not None else None
     if run.step_id is not None and past is not None and past.status == ExecutionStatus.PENDING:
         key = execution_id(run.id, run.step_id)
         failed = ExecutionStatus.FAILED
-        decision.executions[key] = Execution(
-            key, run.step_id, failed, now, now, {}, reason, run.attempts, now
-        )
+        decision.executions[key] = Execution(key, run.step_id, failed, now, now, {}, reason, run.attempts, now)
         decision.counts[(run.journey.id, run.step_id, What.FAILED)] += 1
         if past.message is not None:
             decision.outcomes.append((key, Undelivered(reason, permanent=True), True))
@@ -257,7 +253,7 @@ class _Walk:
         decision = self.decision
         decision.step_id, decision.step_due_at, decision.due_at = self.step_id, self.step_due_at, due_at
         decision.attempts = self.attempts
-        if self.step_id in self.flow:
+        if self.step_id is not None and self.step_id in self.flow:
             decision.version_id = self.run.journey.version_id
 
     def _end(self, status: RunStatus, what: What, reason: str = "") -> None:
@@ -296,9 +292,7 @@ class _Walk:
             return
         send = prepared.send
         key = execution_id(self.run.id, step.id)
-        message = Outgoing(
-            key, send.channel, send.to, send.subject, send.html, send.text, dict(send.payload), self.now
-        )
+        message = Outgoing(key, send.channel, send.to, send.subject, send.html, send.text, dict(send.payload), self.now)
         self.decision.messages.append((message, step.id))
         self._cause(prepared.effects, key)
         self._dispatch(step, message)

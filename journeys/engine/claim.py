@@ -54,7 +54,7 @@ class Claimed:
 
 
 def claim(now: datetime, limit: int, *, newest_first: bool = False) -> Claimed:
-    """Claim and advance up to `limit` runs that are due. A batch that SQL rejects is taken apart until the bad run is alone."""
+    """Claim and advance up to `limit` due runs. A batch that SQL rejects is taken apart until the bad run is alone."""
     order = f"ORDER BY r.due_at {'DESC' if newest_first else 'ASC'} LIMIT %(limit)s"
     try:
         return _claim(ORDINARY, order, {"now": now, "limit": limit})
@@ -81,7 +81,8 @@ def claim_one(run_id: UUID, now: datetime) -> Claimed:
 def _halve(ids: list[UUID], now: datetime, error: Exception) -> Claimed:
     if len(ids) == 1:
         return _put_aside(ids[0], now, error)
-    lease, decisions = new_lease(), []
+    lease = new_lease()
+    decisions: list[Decision] = []
     for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
         try:
             claimed = _claim(ONE_OF, "", {"now": now, "ids": half}, lease)
@@ -103,9 +104,7 @@ def _claim(
     which: str, order: str, parameters: dict[str, Any], lease: Lease | None = None, reason: str | None = None
 ) -> Claimed:
     lease, now = lease or new_lease(), parameters["now"]
-    peeked = query(
-        f"SELECT DISTINCT journey_id FROM (SELECT r.journey_id {DUE} {which} {order}) AS due", parameters
-    )
+    peeked = query(f"SELECT DISTINCT journey_id FROM (SELECT r.journey_id {DUE} {which} {order}) AS due", parameters)
     journeys = lock_journeys([key for (key,) in peeked], skip_locked=True) if peeked else {}
     active = [journey.id for journey in journeys.values() if journey.is_active]
     if not active:

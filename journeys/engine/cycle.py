@@ -71,9 +71,7 @@ def _see_through(claimed: Claimed, clock: Clock) -> Report:
     return report
 
 
-def _round(
-    waiting: list[tuple[Lease, Decision]], clock: Clock, report: Report
-) -> list[tuple[Lease, Decision]]:
+def _round(waiting: list[tuple[Lease, Decision]], clock: Clock, report: Report) -> list[tuple[Lease, Decision]]:
     """Send what waits under the oldest of its leases, record it, and return what is to be sent next."""
     lease = min((lease for lease, _ in waiting), key=lambda lease: lease.sends_until)
     sent = {decision.send.id: decision for _, decision in waiting if decision.send is not None}
@@ -82,7 +80,5 @@ def _round(
     for lot in dispatch(parcels, lease):
         recorded = record(dict(lot), sent, lease.token, clock())
         report.note(recorded.decisions)
-        following += [
-            (recorded.lease, decision) for decision in recorded.decisions if decision.send is not None
-        ]
+        following += [(recorded.lease, decision) for decision in recorded.decisions if decision.send is not None]
     return following

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -38,11 +39,7 @@ def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
 
     A message whose lease ended before its turn has no outcome: it is not sent, and its run comes up again.
     """
-    captured = [
-        (parcel.message.id, verdict)
-        for parcel in parcels
-        if (verdict := _without_sending(parcel)) is not None
-    ]
+    captured = [(parcel.message.id, verdict) for parcel in parcels if (verdict := _without_sending(parcel)) is not None]
     if captured:
         yield captured
     kept_back = {key for key, _ in captured}
@@ -65,12 +62,10 @@ def _without_sending(parcel: Parcel) -> Outcome | None:
         return None
     if settings.DEBUG:
         return Delivered({"status": "captured", "reason": f"{missing} is not set"}, captured=True)
-    return Undelivered(
-        f"{missing} is not set, so nothing can be sent by {parcel.message.channel}", permanent=True
-    )
+    return Undelivered(f"{missing} is not set, so nothing can be sent by {parcel.message.channel}", permanent=True)
 
 
-def _batches(messages: Sequence[Outgoing]) -> list[tuple[OutsideAction, list[Outgoing]]]:
+def _batches(messages: Sequence[Outgoing]) -> list[tuple[OutsideAction[Any], list[Outgoing]]]:
     """At most `concurrency` batches for each channel, as even as can be."""
     by_channel: dict[str, list[Outgoing]] = {}
     for message in messages:
@@ -85,7 +80,7 @@ def _batches(messages: Sequence[Outgoing]) -> list[tuple[OutsideAction, list[Out
 
 
 def _send_batch(
-    channel: OutsideAction, batch: list[Outgoing], lease: Lease, results: "queue.Queue[Result | None]"
+    channel: OutsideAction[Any], batch: list[Outgoing], lease: Lease, results: "queue.Queue[Result | None]"
 ) -> None:
     """One thread's work. An exception that no channel should raise is that message's transient failure."""
     left = {message.id: message for message in batch}

@@ -64,9 +64,7 @@ def write(decisions: Sequence[Decision], now: datetime, token: UUID, lease_until
     for decision in decisions:
         counts.update(decision.counts)
     append(counts, now)
-    update(
-        "user_journeys", RUN_COLUMNS, [_run_row(decision, now, token, lease_until) for decision in decisions]
-    )
+    update("user_journeys", RUN_COLUMNS, [_run_row(decision, now, token, lease_until) for decision in decisions])
 
 
 def write_executions(decisions: Iterable[Decision]) -> None:
@@ -150,7 +148,7 @@ def _message_row(d: Decision, m: Outgoing, step_id: UUID) -> tuple[Any, ...]:
 
 def write_outcomes(outcomes: Iterable[tuple[UUID, Outcome, bool]], now: datetime) -> None:
     """What became of messages. One that is to be tried again stays pending, with the last error."""
-    rows = []
+    rows: list[tuple[UUID, MessageStatus, str, datetime | None]] = []
     for key, outcome, final in outcomes:
         if isinstance(outcome, Delivered):
             status = MessageStatus.CAPTURED if outcome.captured else MessageStatus.SENT

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from journeys.engine.flows import LiveJourney
 from journeys.engine.people import Person
 from journeys.engine.sql import insert
-from journeys.engine.tally import append
+from journeys.engine.tally import Counted, append
 from journeys.logic.flow import Flow
 from journeys.logic.timing import step_due
 from journeys.models import What
@@ -28,7 +28,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One contact about to enter one journey. `event` has name, message_id and occurred_at; `metadata` its properties."""
+    """One contact about to enter a journey. `event` has name, message_id and occurred_at; `metadata` its properties."""
 
     person: Person
     journey: LiveJourney
@@ -44,7 +44,7 @@ def enroll(entries: Sequence[Entry], now: datetime) -> list[bool]:
     inserted = insert("user_journeys", COLUMNS, rows, "ON CONFLICT DO NOTHING RETURNING id")
     born = {run_id for (run_id,) in inserted}
     started = [row[0] in born for row in rows]
-    counts = Counter(
+    counts: Counter[Counted] = Counter(
         (entry.journey.id, None, What.STARTED) for entry, yes in zip(entries, started, strict=True) if yes
     )
     append(counts, now)

@@ -38,8 +38,8 @@ def lock_journeys(ids: Collection[UUID], *, skip_locked: bool = False) -> dict[U
 
 def lock_triggered(trigger_types: Collection[str]) -> dict[UUID, LiveJourney]:
     """Lock the active journeys whose live version has one of these triggers."""
-    condition = "is_active AND EXISTS (SELECT FROM journey_versions v WHERE v.id = live_version_id AND v.trigger_type = ANY(%s))"
-    return _lock(condition, [list(trigger_types)])
+    live_trigger = "SELECT v.trigger_type FROM journey_versions v WHERE v.id = live_version_id"
+    return _lock(f"is_active AND ({live_trigger}) = ANY(%s)", [list(trigger_types)])
 
 
 def _lock(condition: str, parameters: list[object], *, skip_locked: bool = False) -> dict[UUID, LiveJourney]:

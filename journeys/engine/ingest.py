@@ -74,7 +74,7 @@ def ingest(events: Sequence[Incoming], now: datetime) -> list[Answer]:
     """Store a batch of events and start their journeys, highest priority first. One answer each, in order.
 
     A repeated `message_id` of the same contact changes nothing and gets the first answer. An unknown `user_id` makes
-    the contact, but one who was deleted a while ago is not brought back. Values must be valid: the interfaces see to it.
+    the contact, but one who was deleted a while ago is not brought back. Values must be valid: interfaces see to it.
     """
     live = lock_triggered({event.name for event in events})
     people = _lock_contacts({event.user_id for event in events}, now)
@@ -107,9 +107,7 @@ def _lock_contacts(user_ids: set[str], now: datetime) -> dict[str, Person]:
     people = by_user_id(person_of(row) for row in rows)
     if made:
         # Looked at after our insert, which waited for any deletion under way: its tombstone is visible now.
-        buried = query(
-            "SELECT user_id_hash FROM contact_tombstones WHERE user_id_hash = ANY(%s)", [list(hashes)]
-        )
+        buried = query("SELECT user_id_hash FROM contact_tombstones WHERE user_id_hash = ANY(%s)", [list(hashes)])
         gone = {hashes[bytes(digest)] for (digest,) in buried} & {user_id for _, user_id in made}
         if gone:
             execute("DELETE FROM contacts WHERE user_id = ANY(%s)", [sorted(gone)])
@@ -134,9 +132,7 @@ def _sort_out(
             answers.append(Answer("refused", None, event.message_id or "", reason="this contact was deleted"))
             continue
         event_id = new_id(now)
-        accepted = _Event(
-            event_id, person, event, event.message_id or str(event_id), event.occurred_at or now
-        )
+        accepted = _Event(event_id, person, event, event.message_id or str(event_id), event.occurred_at or now)
         if accepted.key in seen:
             answers.append(seen[accepted.key])
         elif accepted.key in in_batch:
@@ -158,9 +154,7 @@ def _answered(events: Sequence[Incoming], people: Mapping[str, Person]) -> dict[
         return {}
     rows = query("SELECT id, event_id, started FROM event_keys WHERE id = ANY(%s)", [list(keys)])
     return {
-        key: Answer(
-            "duplicate", event_id, keys[key], tuple(UUID(journey_id) for journey_id in json.loads(started))
-        )
+        key: Answer("duplicate", event_id, keys[key], tuple(UUID(journey_id) for journey_id in json.loads(started)))
         for key, event_id, started in rows
     }
 
@@ -211,9 +205,7 @@ def _start(fresh: Mapping[int, _Event], live: Mapping[UUID, LiveJourney], now: d
             event.started.append(entry.journey.id)
 
 
-def _entries(
-    event: _Event, by_trigger: Mapping[str, list[tuple[LiveJourney, Flow]]], now: datetime
-) -> list[Entry]:
+def _entries(event: _Event, by_trigger: Mapping[str, list[tuple[LiveJourney, Flow]]], now: datetime) -> list[Entry]:
     incoming = event.incoming
     metadata = dict(incoming.properties)
     what = {

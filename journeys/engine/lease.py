@@ -29,6 +29,4 @@ def new_lease(token: UUID | None = None) -> Lease:
     seconds = settings.JOURNEYS["LEASE_SECONDS"]
     # Monotonic first: whatever happens between the two readings makes us stop earlier, never later.
     monotonic = time.monotonic()
-    return Lease(
-        token or uuid4(), datetime.now(UTC) + timedelta(seconds=seconds), monotonic + seconds * SAFETY
-    )
+    return Lease(token or uuid4(), datetime.now(UTC) + timedelta(seconds=seconds), monotonic + seconds * SAFETY)

@@ -77,20 +77,14 @@ def load(
     flows = flows_of(versions)
     add_tags(people)
     if any(
-        ACTIONS[kind].needs_devices
-        for flow in flows.values()
-        if isinstance(flow, Flow)
-        for kind in flow.action_types
+        ACTIONS[kind].needs_devices for flow in flows.values() if isinstance(flow, Flow) for kind in flow.action_types
     ):
         add_devices(people)
     runs = [_run(row, people, journeys) for row in rows]
     eventful = {
         row.id
         for row in rows
-        if row.attempts
-        or row.claim_token
-        or row.moved
-        or row.version_id != journeys[row.journey_id].version_id
+        if row.attempts or row.claim_token or row.moved or row.version_id != journeys[row.journey_id].version_id
     }
     _add_past([run for run in runs if run.id in eventful or run.id in whole_past])
     return Loaded(runs, flows, BatchTemplates())
@@ -118,7 +112,8 @@ def _add_past(runs: Sequence[Run]) -> None:
         return
     by_id = {run.id: run for run in runs}
     rows = query(
-        "SELECT user_journey_id, step_id, id, status, retry_count FROM step_executions WHERE user_journey_id = ANY(%s)",
+        "SELECT user_journey_id, step_id, id, CASE WHEN replay_at IS NULL THEN status ELSE 'failed' END, retry_count "
+        "FROM step_executions WHERE user_journey_id = ANY(%s)",
         [list(by_id)],
     )
     pending = [key for _, _, key, status, _ in rows if status == ExecutionStatus.PENDING]

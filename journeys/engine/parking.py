@@ -10,7 +10,7 @@ BATCH = 5_000
 
 
 def park(journey_id: UUID) -> int:
-    """Take the runs of an inactive journey out of the queue, in batches; how many. One that a worker has parks itself."""
+    """Take the runs of an inactive journey out of the queue, in batches; how many. What a worker has parks itself."""
     return _move(
         journey_id,
         "NOT is_active",

@@ -11,7 +11,10 @@ from journeys.actions.base import ContactView, DeviceView
 from journeys.engine.sql import query
 from journeys.logic.conditions import Facts
 
-COLUMNS = "id, user_id, email, telegram_chat_id, telegram_dead_at, timezone, locale, attributes, is_test, last_event_at, created_at"
+COLUMNS = (
+    "id, user_id, email, telegram_chat_id, telegram_dead_at, timezone, locale, attributes, is_test, last_event_at, "
+    "created_at"
+)
 
 
 @dataclass(slots=True)
@@ -38,9 +41,7 @@ class Person:
 
 def lock_people(ids: Collection[UUID]) -> dict[UUID, Person]:
     """Lock contacts in the order of their ids, and read them as they are under the lock."""
-    rows = query(
-        f"SELECT {COLUMNS} FROM contacts WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [list(ids)]
-    )
+    rows = query(f"SELECT {COLUMNS} FROM contacts WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [list(ids)])
     return {row[0]: person_of(row) for row in rows}
 
 

@@ -20,9 +20,7 @@ from journeys.logic.effects import Outcome
 logger = logging.getLogger(__name__)
 
 
-def record(
-    outcomes: Mapping[UUID, Outcome], sent: Mapping[UUID, Decision], token: UUID, now: datetime
-) -> Claimed:
+def record(outcomes: Mapping[UUID, Outcome], sent: Mapping[UUID, Decision], token: UUID, now: datetime) -> Claimed:
     """Record the outcomes by execution id, and advance their runs. `sent` has the decision that each send came from.
 
     What the runs have to send next is returned under a renewed lease. Outcomes of runs that another worker has by now
@@ -33,9 +31,7 @@ def record(
     except Poisonous as error:
         if len(outcomes) == 1:
             # The send is done and can't be written down: the lease ends, it is repeated, and in the end it fails.
-            logger.error(
-                "an outcome was rejected", extra={"step_execution": str(next(iter(outcomes)))}, exc_info=error
-            )
+            logger.error("an outcome was rejected", extra={"step_execution": str(next(iter(outcomes)))}, exc_info=error)
             return Claimed((), new_lease(token))
     keys = list(outcomes)
     decisions: list[Decision] = []
@@ -45,9 +41,7 @@ def record(
 
 
 @transaction.atomic
-def _record(
-    outcomes: Mapping[UUID, Outcome], sent: Mapping[UUID, Decision], token: UUID, now: datetime
-) -> Claimed:
+def _record(outcomes: Mapping[UUID, Outcome], sent: Mapping[UUID, Decision], token: UUID, now: datetime) -> Claimed:
     lease = new_lease(token)
     mine = {sent[key].run.id: key for key in outcomes}
     runs = [sent[key].run for key in outcomes]
@@ -59,13 +53,9 @@ def _record(
         [list(mine), token],
     )
     locked = [LockedRun(*row) for row in rows]
-    if len(locked) < len(
-        mine
-    ):  # Their lease ended and another worker took them, or their contact was deleted.
+    if len(locked) < len(mine):  # Their lease ended and another worker took them, or their contact was deleted.
         logger.warning("outcomes came too late", extra={"count": len(mine) - len(locked)})
     loaded = load(locked, people, journeys)
-    decisions = [
-        decide(loaded, number, now, outcomes[mine[run.id]]) for number, run in enumerate(loaded.runs)
-    ]
+    decisions = [decide(loaded, number, now, outcomes[mine[run.id]]) for number, run in enumerate(loaded.runs)]
     write(decisions, now, lease.token, lease.until)
     return Claimed(decisions, lease)

@@ -25,19 +25,17 @@ def execute(statement: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) 
 def insert(
     table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]], suffix: str = ""
 ) -> list[tuple[Any, ...]]:
-    """INSERT rows by `unnest`; `columns` maps names to PostgreSQL types. With RETURNING in `suffix`, the rows it gives."""
+    """INSERT by `unnest`; `columns` maps names to PostgreSQL types. With RETURNING in `suffix`, the rows it gives."""
     arrays = transpose(columns, rows)
     if not arrays:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {unnest(columns)} {suffix}", arrays
-        )
+        cursor.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {unnest(columns)} {suffix}", arrays)
         return cursor.fetchall() if cursor.description else [()] * cursor.rowcount
 
 
 def update(table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]], where: str = "") -> int:
-    """UPDATE rows by `unnest`, matched on the first column; every id may stand there once. The number of rows touched."""
+    """UPDATE by `unnest`, matched on the first column, whose values must differ. The number of rows touched."""
     arrays = transpose(columns, rows)
     if not arrays:
         return 0

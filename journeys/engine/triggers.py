@@ -35,9 +35,7 @@ class IdleConfig(TriggerConfig):
 
 
 class ExpiringConfig(TriggerConfig):
-    days_before: int = Field(
-        default=7, ge=0, le=3650, title="Days before", description="How long before the date."
-    )
+    days_before: int = Field(default=7, ge=0, le=3650, title="Days before", description="How long before the date.")
     date_attribute: AttributeName = Field(
         default="subscription_expires_at",
         title="Date attribute",
@@ -78,9 +76,7 @@ TRIGGERS: Mapping[str, Trigger] = {
         Trigger("upgrade", "Upgraded", "They moved to a higher plan."),
         Trigger("downgrade", "Downgraded", "They moved to a lower plan."),
         Trigger("device_added", "Device added", "They added a device."),
-        Trigger(
-            "subscription_expiring", "Subscription expiring", "A subscription ends soon.", ExpiringConfig
-        ),
+        Trigger("subscription_expiring", "Subscription expiring", "A subscription ends soon.", ExpiringConfig),
     )
 }
 

@@ -1,0 +1,262 @@
+"""Dead letters: replaying them, and dismissing them.
+
+A replay is a queue of its own over executions. It sends with the original key and, where the message was rendered, the
+original bytes; the run's pointer does not move.
+"""
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from journeys.actions.base import Outgoing, PermanentError, SkipStep, StepContext, TransientError
+from journeys.actions.registry import ACTIONS
+from journeys.engine.advance import Decision, Execution, Run, retry_policy
+from journeys.engine.clock import Clock
+from journeys.engine.dispatch import Parcel, dispatch
+from journeys.engine.effects import write_executions, write_inside, write_messages, write_outcomes
+from journeys.engine.flows import lock_journeys
+from journeys.engine.lease import Lease, new_lease
+from journeys.engine.load import RUN_COLUMNS, Loaded, LockedRun, load, outgoing
+from journeys.engine.people import lock_people
+from journeys.engine.queue import REPLAYS
+from journeys.engine.sql import execute, query, update
+from journeys.engine.tally import Counted, append
+from journeys.logic.effects import Delivered, Outcome, Prepared, Undelivered
+from journeys.logic.flow import Flow, Step
+from journeys.logic.retry import retry_delay
+from journeys.models import ExecutionStatus, What
+
+logger = logging.getLogger(__name__)
+
+
+@transaction.atomic
+def replay(execution_ids: Iterable[UUID], now: datetime) -> int:
+    """Queue dead letters to be tried again; how many of these were dead letters. The caller wakes a worker."""
+    rows = query(
+        "UPDATE step_executions e SET status = 'pending', replay_at = %s, dead_at = NULL, retry_count = 0, "
+        "completed_at = NULL FROM user_journeys r WHERE e.id = ANY(%s) AND e.dead_at IS NOT NULL "
+        "AND r.id = e.user_journey_id RETURNING r.journey_id, e.step_id",
+        [now, list(execution_ids)],
+    )
+    counts: Counter[Counted] = Counter()
+    for journey_id, step_id in rows:  # It is no failure any more; what it will be is counted when it is known.
+        counts[journey_id, step_id, What.FAILED] -= 1
+    append(counts, now)
+    return len(rows)
+
+
+def dismiss(execution_ids: Iterable[UUID], now: datetime) -> int:
+    """Take dead letters off the list; they stay failed. How many of these were on it."""
+    return execute(
+        "UPDATE step_executions SET dead_at = NULL WHERE id = ANY(%s) AND dead_at IS NOT NULL", [list(execution_ids)]
+    )
+
+
+@dataclass(slots=True)
+class _Replay:
+    """One execution on its way through again."""
+
+    id: UUID
+    run: Run
+    step: Step | None
+    tries: int
+    message: Outgoing | None
+    decision: Decision
+    waits_until: datetime | None = None
+    sends: Outgoing | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    replays: dict[UUID, _Replay] = field(default_factory=dict)
+    lease: Lease = field(default_factory=new_lease)
+
+
+def work(clock: Clock, limit: int) -> int:
+    """Take one batch of queued replays as far as it goes; how many it was."""
+    batch = _claim(clock(), limit)
+    parcels = [Parcel(r.sends, r.run.person.view.is_test) for r in batch.replays.values() if r.sends is not None]
+    for lot in dispatch(parcels, batch.lease):
+        _record(batch, dict(lot), clock())
+    return len(batch.replays)
+
+
+@transaction.atomic
+def _claim(now: datetime, limit: int) -> _Batch:
+    batch = _Batch()
+    peeked = query(
+        "SELECT e.id, r.journey_id, r.contact_id "
+        "FROM step_executions e JOIN user_journeys r ON r.id = e.user_journey_id "
+        f"WHERE e.replay_at IS NOT NULL AND {_of('e')} ORDER BY e.replay_at LIMIT %(limit)s",
+        {"now": now, "limit": limit},
+    )
+    if not peeked:
+        return batch
+    journeys = lock_journeys({row[1] for row in peeked})
+    people = lock_people({row[2] for row in peeked})
+    rows = query(
+        f"SELECT e.id, e.step_id, e.retry_count, {', '.join(f'r.{name}' for name in RUN_COLUMNS.split(', '))} "
+        "FROM step_executions e JOIN user_journeys r ON r.id = e.user_journey_id "
+        f"WHERE e.id = ANY(%(ids)s) AND e.replay_at IS NOT NULL AND {_of('e')} FOR NO KEY UPDATE OF e SKIP LOCKED",
+        {"now": now, "ids": [row[0] for row in peeked]},
+    )
+    loaded = load([LockedRun(*row[3:]) for row in rows], people, journeys)
+    messages = outgoing(row[0] for row in rows)
+    for (key, step_id, tries, *_), run in zip(rows, loaded.runs, strict=True):
+        one = _Replay(key, run, _step(loaded, run, step_id), tries, messages.get(key), Decision(run))
+        batch.replays[key] = one
+        _begin(one, loaded, now)
+    _write(batch, batch.replays.values(), now)
+    return batch
+
+
+def _of(alias: str) -> str:
+    return REPLAYS.replace("replay_at", f"{alias}.replay_at").replace("lease_until", f"{alias}.lease_until")
+
+
+def _step(loaded: Loaded, run: Run, step_id: UUID) -> Step | None:
+    """The step in the run's version, or in the live one; None where neither has it any more."""
+    for version_id in (run.version_id, run.journey.version_id):
+        flow = loaded.flows[version_id]
+        if isinstance(flow, Flow) and step_id in flow:
+            return flow.step(step_id)
+    return None
+
+
+def _begin(one: _Replay, loaded: Loaded, now: datetime) -> None:
+    if one.message is not None:
+        one.sends = one.message
+        return
+    if one.step is None:
+        _fail(one, "the step is in no version that this run could use any more", now)
+        return
+    try:
+        prepared = ACTIONS[one.step.action_type].prepare(one.step.config, _context(one, one.step, loaded, now))
+    except SkipStep as skip:
+        _finish(one, ExecutionStatus.SKIPPED, {"reason": str(skip)}, now)
+    except PermanentError as error:
+        _fail(one, str(error), now)
+    except TransientError as error:
+        _settle(one, Undelivered(str(error), permanent=False, retry_after=error.retry_after), now)
+    except Exception as error:
+        logger.error("a replay raised", extra={"step_execution": str(one.id)}, exc_info=error)
+        _settle(one, Undelivered(f"{type(error).__name__}: {error}", permanent=False), now)
+    else:
+        _carry_out(one, one.step, prepared, now)
+
+
+def _carry_out(one: _Replay, step: Step, prepared: Prepared, now: datetime) -> None:
+    one.decision.effects += [(effect, one.id) for effect in prepared.effects]
+    if prepared.send is None:
+        _finish(one, ExecutionStatus.SUCCESS, prepared.result, now)
+        return
+    send = prepared.send
+    one.sends = Outgoing(one.id, send.channel, send.to, send.subject, send.html, send.text, dict(send.payload), now)
+    one.decision.messages.append((one.sends, step.id))
+
+
+@transaction.atomic
+def _record(batch: _Batch, outcomes: Mapping[UUID, Outcome], now: datetime) -> None:
+    people = {batch.replays[key].run.person.id for key in outcomes}
+    lock_people(people)
+    rows = query(
+        "SELECT id FROM step_executions WHERE id = ANY(%s) AND claim_token = %s ORDER BY id FOR NO KEY UPDATE",
+        [list(outcomes), batch.lease.token],
+    )
+    mine = [batch.replays[key] for (key,) in rows]  # Those missing: the lease ended and another worker took them.
+    for one in mine:
+        one.sends = None
+        one.decision = Decision(one.run)
+        _settle(one, outcomes[one.id], now)
+        one.decision.outcomes.append((one.id, outcomes[one.id], one.waits_until is None))
+    _write(batch, mine, now)
+
+
+def _settle(one: _Replay, outcome: Outcome, now: datetime) -> None:
+    one.decision.effects += [(effect, one.id) for effect in outcome.effects]
+    if isinstance(outcome, Delivered):
+        _finish(one, ExecutionStatus.SUCCESS, outcome.result, now)
+        return
+    one.tries += 1
+    wait = None
+    if not outcome.permanent:
+        wait = retry_delay(one.tries, random.random, outcome.retry_after, retry_policy())
+    if wait is None:
+        _fail(one, outcome.error, now)
+    else:
+        one.waits_until = now + wait
+        _note(one, ExecutionStatus.PENDING, {}, outcome.error, now)
+
+
+def _finish(one: _Replay, status: ExecutionStatus, result: Mapping[str, Any], now: datetime) -> None:
+    _note(one, status, result, "", now)
+
+
+def _fail(one: _Replay, error: str, now: datetime) -> None:
+    _note(one, ExecutionStatus.FAILED, {}, error, now)
+
+
+def _note(one: _Replay, status: ExecutionStatus, result: Mapping[str, Any], error: str, now: datetime) -> None:
+    pending, failed = status == ExecutionStatus.PENDING, status == ExecutionStatus.FAILED
+    step_id = one.step.id if one.step is not None else None
+    one.decision.executions[one.id] = Execution(
+        id=one.id,
+        step_id=step_id or one.id,  # Not written: the row is there already.
+        status=status,
+        executed_at=now,
+        completed_at=None if pending else now,
+        result=result,
+        error=error,
+        retry_count=one.tries,
+        dead_at=now if failed else None,
+    )
+    if not pending:
+        one.decision.counts[one.run.journey.id, step_id, What(status.value)] += 1
+
+
+def _context(one: _Replay, step: Step, loaded: Loaded, now: datetime) -> StepContext:
+    run = one.run
+    return StepContext(
+        execution_id=one.id,
+        facts=run.person.facts(run.event, run.metadata, now),
+        contact=run.person.view,
+        devices=run.person.devices,
+        journey_id=run.journey.id,
+        journey_name=run.journey.name,
+        run_id=run.id,
+        step_key=step.key,
+        step_name=step.name,
+        templates=loaded.templates,
+        now=now,
+    )
+
+
+def _write(batch: _Batch, replays: Iterable[_Replay], now: datetime) -> None:
+    """Write what became of them, and who has them now: a replay that sends stays ours until its lease ends."""
+    replays = list(replays)
+    decisions: Sequence[Decision] = [one.decision for one in replays]
+    write_executions(decisions)
+    write_inside([pair for decision in decisions for pair in decision.effects], decisions, now)
+    write_messages(decisions)
+    write_outcomes([outcome for decision in decisions for outcome in decision.outcomes], now)
+    counts: Counter[Counted] = Counter()
+    for decision in decisions:
+        counts.update(decision.counts)
+    append(counts, now)
+    columns = {"id": "uuid", "replay_at": "timestamptz", "claim_token": "uuid", "lease_until": "timestamptz"}
+    lease = batch.lease
+    update(
+        "step_executions",
+        columns,
+        [
+            (one.id, now, lease.token, lease.until) if one.sends else (one.id, one.waits_until, None, None)
+            for one in replays
+        ],
+    )

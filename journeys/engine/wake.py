@@ -1,0 +1,27 @@
+"""Waking a worker as soon as something may be due. Only a courtesy: the ticker finds by itself what is missed here."""
+
+import time
+
+from django.db import transaction
+
+WORK = "journeys.tasks.work"
+QUIET_SECONDS = 0.1
+"""A process wakes workers at most this often; what comes in between, the ticker sees within half a second."""
+
+_woken_at = float("-inf")
+
+
+def after_commit() -> None:
+    """Wake a worker once the current transaction has committed, or at once where none is open."""
+    # Robust: a wake-up that fails is logged, and takes nothing from what was just committed.
+    transaction.on_commit(wake, robust=True)
+
+
+def wake() -> None:
+    """Put one work task into django-q's queue, unless this process did just now."""
+    from django_q.tasks import async_task
+
+    global _woken_at
+    if time.monotonic() - _woken_at >= QUIET_SECONDS:
+        _woken_at = time.monotonic()
+        async_task(WORK)

@@ -1,0 +1,124 @@
+"""What django-q runs: the clock and the wake-up call. If every task were lost, the next tick would do their work.
+
+Two chains of short tick tasks look for due work: one leads, one stands by on an advisory lock. Each task enqueues its
+successor; the minute schedule and `manage.py worker` start a chain that broke.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection
+from django_q.models import OrmQ, Schedule
+from django_q.tasks import async_task
+
+from journeys.engine import cycle, detect, housekeeping, replay
+from journeys.engine.clock import database_clock
+from journeys.engine.queue import beat, beaten_since, is_anything_due
+from journeys.engine.stopping import flag as stopping
+from journeys.engine.wake import WORK
+
+logger = logging.getLogger(__name__)
+
+TICK = "journeys.tasks.tick"
+CHAINS = (1, 2)
+TASK_SECONDS = 10
+TICK_SECONDS = 0.4
+CHAIN_BROKEN_AFTER = timedelta(seconds=30)
+LEADER_LOCK, CHAIN_LOCK = 0x6A6F7500, 0x6A6F7510
+"""Keys of session-level advisory locks ("jou"): PostgreSQL lets go of them when a worker dies."""
+
+
+def work() -> int:
+    """Work off what is due, for ten seconds at most; the number of runs looked at."""
+    deadline, total, newest_first = time.monotonic() + TASK_SECONDS, 0, False
+    while time.monotonic() < deadline and not stopping.is_set():
+        report = cycle.work(database_clock, settings.JOURNEYS["BATCH"], newest_first=newest_first)
+        replayed = replay.work(database_clock, settings.JOURNEYS["BATCH"])
+        total += report.runs + replayed
+        if not report.runs + replayed:
+            break
+        newest_first = not newest_first  # A backlog must not starve what became due just now.
+    return total
+
+
+def tick(chain: int) -> None:
+    """One link of a chain: look for due work for ten seconds, then enqueue the next link. Sends nothing itself."""
+    with _advisory_lock(CHAIN_LOCK + chain) as alone:
+        if not alone:  # Another link of this chain is at work: this one is a duplicate, and ends here.
+            return
+        deadline = time.monotonic() + TASK_SECONDS
+        beat(f"chain-{chain}", database_clock())
+        while time.monotonic() < deadline and not stopping.is_set():
+            with _advisory_lock(LEADER_LOCK) as leads:
+                if leads:
+                    _lead(deadline)
+                else:
+                    stopping.wait(1)
+    if not stopping.is_set():
+        async_task(TICK, chain)
+
+
+def _lead(deadline: float) -> None:
+    while time.monotonic() < deadline and not stopping.is_set():
+        now = database_clock()
+        beat("tick", now)
+        if is_anything_due(now) and OrmQ.objects.count() < settings.Q_CLUSTER["workers"]:
+            async_task(WORK)
+        stopping.wait(TICK_SECONDS)
+
+
+@contextmanager
+def _advisory_lock(key: int) -> Iterator[bool]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        (taken,) = cursor.fetchone()
+    try:
+        yield taken
+    finally:
+        if taken:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+def minute() -> None:
+    """Once a minute: repair chains, roll up tallies, put back what an outage left lying."""
+    now = database_clock()
+    start_chains()
+    housekeeping.minute(now)
+    beat("minute", now)
+
+
+def start_chains() -> None:
+    """Start each chain that has not been heard of for a while."""
+    now = database_clock()
+    for chain in CHAINS:
+        if not beaten_since(f"chain-{chain}", now - CHAIN_BROKEN_AFTER):
+            async_task(TICK, chain)
+
+
+def detect_all() -> None:
+    """Every few minutes: find the idle, the expiring and those at risk, for the journeys that want them."""
+    if detect.detect(database_clock()):
+        async_task(WORK)
+
+
+def prune() -> None:
+    """Once a night: remove what is past its retention."""
+    housekeeping.prune(database_clock())
+
+
+SCHEDULES = {
+    "journeys: minute": {"func": "journeys.tasks.minute", "schedule_type": Schedule.MINUTES, "minutes": 1},
+    "journeys: detect": {"func": "journeys.tasks.detect_all", "schedule_type": Schedule.MINUTES, "minutes": 5},
+    "journeys: prune": {"func": "journeys.tasks.prune", "schedule_type": Schedule.DAILY},
+}
+
+
+def set_up_schedules(**kwargs: object) -> None:
+    """Make the schedules what they should be; run after each migrate, and as often as one likes."""
+    for name, values in SCHEDULES.items():
+        Schedule.objects.update_or_create(name=name, defaults={"repeats": -1, **values})
