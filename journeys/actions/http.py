@@ -1,0 +1,227 @@
+"""The one HTTP client. Every request has a deadline, follows no redirect and reads a bounded answer.
+
+It raises TransientError and PermanentError only, and no error names the URL: Telegram's holds the bot's token. For
+the same reason requests go to httpx's transport, below the client that logs URLs.
+"""
+
+import json
+import os
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import httpcore
+import httpx
+from ssrfguard import SSRFGuardError
+from ssrfguard.httpx import SafeBackend
+
+from journeys.actions import guard
+from journeys.actions.base import Outgoing, PermanentError, TransientError
+from journeys.logic.effects import Outcome, Undelivered
+from journeys.logic.retry import parse_retry_after
+
+CONNECT_SECONDS = 5.0
+TOTAL_SECONDS = 15.0
+MAX_BODY = 64 * 1024
+USER_AGENT = "Journeys"
+EXCERPT = 200
+
+_TRANSIENT = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. `body` is cut at MAX_BODY."""
+
+    host: str
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; empty when it is none."""
+        try:
+            parsed = json.loads(self.body)
+        except ValueError:
+            return {}
+        return parsed if isinstance(parsed, dict) else {}
+
+    def retry_after(self) -> float | None:
+        return parse_retry_after(self.headers.get("retry-after"), datetime.now(UTC))
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], *, guarded: bool) -> Answer:
+    """POST and return the answer, whatever its status.
+
+    `guarded` is for URLs that people configure: only public addresses and the allow list are reached. Raises
+    TransientError for a missing answer, and PermanentError for a URL that is malformed or not permitted.
+    """
+    return request("POST", url, body, headers, guarded=guarded)
+
+
+def request(method: str, url: str, body: bytes, headers: Mapping[str, str], *, guarded: bool) -> Answer:
+    try:
+        outgoing = httpx.Request(
+            method,
+            url,
+            content=body,
+            # httpx refuses text that is not ASCII; RFC 9110 §5.5 lets such bytes pass.
+            headers=[
+                (b"user-agent", USER_AGENT.encode()),
+                # An answer that unpacks to more than it weighs can't be bounded by its length.
+                (b"accept-encoding", b"identity"),
+                *((name.encode(), value.encode()) for name, value in headers.items()),
+            ],
+            extensions={"timeout": httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS).as_dict()},
+        )
+        host = outgoing.url.host
+        # The guard looks at the URL as httpx will use it, not as it was written.
+        checked = guarded and guard.needs_guard(str(outgoing.url))
+        with _deadline(TOTAL_SECONDS):
+            return _exchange(_transport(guard.allow_list().networks if checked else None), outgoing)
+    except SSRFGuardError as error:
+        reason = getattr(error, "reason", str(error))
+        raise PermanentError(f"this address is not permitted: {reason} (see WEBHOOK_ALLOWED_HOSTS)") from None
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        raise PermanentError(f"this request can't be sent: {error}") from None
+    except httpx.TimeoutException as error:
+        raise TransientError(f"{host}: no answer in time ({type(error).__name__})") from None
+    except httpx.TransportError as error:
+        raise TransientError(f"{host}: {str(error) or type(error).__name__}") from None
+
+
+def failure(answer: Answer, fault: str | None = None) -> TransientError | PermanentError:
+    """What an answer other than 2xx means: 408, 425, 429 and 5xx may pass, all else won't.
+
+    `fault` is what the provider says; without it the answer's beginning is quoted.
+    """
+    text = " ".join(answer.body.decode("utf-8", "replace").split()) if fault is None else fault
+    message = f"{answer.host} answered {answer.status}" + (f": {text[:EXCERPT]}" if text else "")
+    if answer.status in _TRANSIENT or answer.status >= 500:
+        return TransientError(message, answer.retry_after())
+    if 300 <= answer.status < 400:
+        return PermanentError(f"{answer.host} answered {answer.status}: redirects are not followed")
+    return PermanentError(message)
+
+
+def deliver_each(batch: Sequence[Outgoing], deliver: Callable[[Outgoing], Outcome]) -> Iterator[tuple[UUID, Outcome]]:
+    """`OutsideAction.send` for channels that send one by one: the two errors become outcomes."""
+    for outgoing in batch:
+        try:
+            outcome = deliver(outgoing)
+        except TransientError as error:
+            outcome = Undelivered(str(error), permanent=False, retry_after=error.retry_after)
+        except PermanentError as error:
+            outcome = Undelivered(str(error), permanent=True)
+        yield outgoing.id, outcome
+
+
+def _exchange(transport: httpx.HTTPTransport, outgoing: httpx.Request) -> Answer:
+    response = transport.handle_request(outgoing)
+    try:
+        body = bytearray()
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) >= MAX_BODY:
+                break  # Closing an answer that is not read to its end closes the connection too.
+        return Answer(outgoing.url.host, response.status_code, response.headers, bytes(body[:MAX_BODY]))
+    finally:
+        response.close()
+
+
+# A timeout is per read, so an answer that drips could hold a worker for hours. The deadline of the request that this
+# thread makes shortens each of them.
+_request = threading.local()
+
+
+class _deadline:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __enter__(self) -> None:
+        _request.ends = time.monotonic() + self.seconds
+
+    def __exit__(self, *_: object) -> None:
+        del _request.ends
+
+
+def _left(timeout: float | None, error: type[Exception]) -> float:
+    left: float = _request.ends - time.monotonic()
+    if left <= 0:
+        raise error("the deadline of the request is over")
+    return left if timeout is None else min(timeout, left)
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self, backend: httpcore.NetworkBackend) -> None:
+        self._backend = backend
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._backend.connect_tcp(host, port, left, local_address, socket_options))
+
+
+class _Transport(httpx.HTTPTransport):
+    def __init__(self, backend: httpcore.NetworkBackend) -> None:
+        context = httpx.create_ssl_context()
+        super().__init__(verify=context, trust_env=False)
+        # httpx has no other way to choose the backend; ssrfguard's own transport does the same.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=100,
+            max_keepalive_connections=20,
+            keepalive_expiry=20,
+            network_backend=_Backend(backend),
+        )
+
+
+@lru_cache(maxsize=8)
+def _transport(guarded_networks: tuple[Any, ...] | None) -> httpx.HTTPTransport:
+    if guarded_networks is None:
+        return _Transport(httpcore.SyncBackend())
+    return _Transport(SafeBackend(policy=guard.policy(guarded_networks)))
+
+
+# A forked worker must not write to its parent's sockets.
+os.register_at_fork(after_in_child=_transport.cache_clear)
