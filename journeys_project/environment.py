@@ -52,6 +52,11 @@ def number(name: str, default: int, least: int = 0) -> int:
     return parsed if parsed >= least else refuse(name, f"is {parsed}, expected {least} or more")
 
 
+def port(name: str, default: int) -> int:
+    value = number(name, default, least=1)
+    return value if value < 65536 else refuse(name, f"is {value}, expected 1 to 65535")
+
+
 def words(name: str, default: Iterable[str] = ()) -> list[str]:
     """A comma separated list."""
     return [word.strip() for word in text(name).split(",") if word.strip()] or list(default)
