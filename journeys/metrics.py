@@ -1,0 +1,93 @@
+"""Numbers for Prometheus, read from the database at each request: exact whichever process worked, and after restarts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Min, Q, Sum
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from journeys.models import Journey, JourneyStep, RunStatus, StepExecution, Tally, TallyTotal, UserJourney, What
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """Runs that are due and that nobody has, the age of the oldest in seconds, leases that ended, dead letters."""
+
+    due: int
+    oldest_due_seconds: float
+    dead_leases: int
+    dead_letters: int
+
+
+def queue_state(now: datetime) -> QueueState:
+    """How the queue is at `now`, the database's time."""
+    overdue = UserJourney.objects.filter(status=RunStatus.ACTIVE, due_at__lte=now)
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    numbers = overdue.aggregate(
+        due=Count("pk", filter=free),
+        oldest=Min("due_at", filter=free),
+        dead_leases=Count("pk", filter=Q(claim_token__isnull=False, lease_until__lt=now)),
+    )
+    oldest = (now - numbers["oldest"]).total_seconds() if numbers["oldest"] else 0.0
+    dead_letters = StepExecution.objects.filter(dead_at__isnull=False).count()
+    return QueueState(numbers["due"], oldest, numbers["dead_leases"], dead_letters)
+
+
+class JourneyCollector(Collector):
+    """The journeys' counters and the queue's gauges. Steps of one name share a series: names are unique in a journey."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def collect(self) -> Iterator[Metric]:
+        names = dict(Journey.objects.values_list("id", "name"))
+        started = CounterMetricFamily("journey_started", "Runs that began.", labels=["name"])
+        counts = _counted(What.STARTED, steps=False)
+        for journey_id, name in names.items():
+            started.add_metric([name], counts.get(journey_id, 0))
+        yield started
+        yield self._steps(names)
+        yield from self._gauges()
+
+    def _steps(self, names: dict[object, str]) -> Metric:
+        """Steps that did what they are for: an execution counts once, when it succeeds."""
+        fired = CounterMetricFamily("journey_step_fired", "Steps that were carried out.", labels=["name", "step"])
+        counts = _counted(What.SUCCESS, steps=True)
+        by_name: dict[tuple[str, str], int] = {}
+        for step_id, journey_id, step in JourneyStep.objects.values_list("id", "journey_id", "name"):
+            key = names.get(journey_id, ""), step  # An archived step and its successor may have the same name.
+            by_name[key] = by_name.get(key, 0) + counts.get(step_id, 0)
+        for labels, count in by_name.items():
+            fired.add_metric(labels, count)
+        return fired
+
+    def _gauges(self) -> Iterator[Metric]:
+        state = queue_state(self.now)
+        yield GaugeMetricFamily("journey_runs_due", "Runs that are due and that no worker has.", value=state.due)
+        yield GaugeMetricFamily(
+            "journey_oldest_due_seconds", "For how long the oldest of them has been due.", value=state.oldest_due_seconds
+        )
+        yield GaugeMetricFamily("journey_dead_leases", "Runs whose worker was lost.", value=state.dead_leases)
+        yield GaugeMetricFamily("journey_dead_letters", "Executions that finally failed.", value=state.dead_letters)
+
+
+def _counted(what: What, *, steps: bool) -> dict[object, int]:
+    """Counts by journey, or by step. Tallies and totals are read in one statement: what moves between them is seen once."""
+    key = "step_id" if steps else "journey_id"
+    chosen = {"what": what, "step_id__isnull": not steps}
+    tallies = Tally.objects.filter(**chosen).values(key).annotate(sum=Sum("count")).values_list(key, "sum")
+    totals = TallyTotal.objects.filter(**chosen).values(key).annotate(sum=Sum("count")).values_list(key, "sum")
+    counts: dict[object, int] = {}
+    for owner, count in tallies.union(totals, all=True):
+        counts[owner] = counts.get(owner, 0) + count
+    return counts
+
+
+def registry(now: datetime) -> CollectorRegistry:
+    """A registry for one scrape."""
+    scrape = CollectorRegistry(auto_describe=False)
+    scrape.register(JourneyCollector(now))
+    return scrape
