@@ -272,6 +272,7 @@ class Migration(migrations.Migration):
                 ('version', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='journeys.journeyversion')),
             ],
             options={
+                'verbose_name': 'run',
                 'db_table': 'user_journeys',
             },
         ),
@@ -294,8 +295,21 @@ class Migration(migrations.Migration):
                 ('user_journey', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='executions', to='journeys.userjourney')),
             ],
             options={
+                'verbose_name': 'execution',
                 'db_table': 'step_executions',
             },
+        ),
+        migrations.CreateModel(
+            name='DeadLetter',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'dead letter',
+                'proxy': True,
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('journeys.stepexecution',),
         ),
         migrations.CreateModel(
             name='Device',

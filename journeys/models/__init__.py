@@ -10,6 +10,7 @@ from journeys.models.definitions import (
     OnFailure,
 )
 from journeys.models.runtime import (
+    DeadLetter,
     Event,
     EventKey,
     EventSource,
@@ -28,6 +29,7 @@ __all__ = [
     "Contact",
     "ContactTag",
     "ContactTombstone",
+    "DeadLetter",
     "Detection",
     "Device",
     "Event",

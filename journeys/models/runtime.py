@@ -102,6 +102,7 @@ class UserJourney(models.Model):
 
     class Meta:
         db_table = "user_journeys"
+        verbose_name = "run"
         constraints = [
             # The first answers the seed's indexes on user_id and (user_id, journey_id) too.
             models.UniqueConstraint(fields=["contact", "journey", "entry_key"], name="one_run_per_entry"),
@@ -163,6 +164,7 @@ class StepExecution(models.Model):
 
     class Meta:
         db_table = "step_executions"
+        verbose_name = "execution"
         indexes = [
             models.Index(fields=["step", "-executed_at"], name="executions_step"),
             models.Index(fields=["-executed_at"], name="executions_executed"),
@@ -172,6 +174,17 @@ class StepExecution(models.Model):
                 fields=["replay_at"], name="executions_replay", condition=Q(replay_at__isnull=False)
             ),
         ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class DeadLetter(StepExecution):
+    """The dead letters alone, so that they have a page and permissions of their own."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "dead letter"
 
     def __str__(self) -> str:
         return str(self.id)
