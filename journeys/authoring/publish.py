@@ -1,0 +1,247 @@
+"""Every change of a journey, in one place, so that the API, the admin and a program do the same.
+
+In each function the journey's row is locked first (journeys, then contacts, then runs). Saving publishes: a definition
+that differs from the live version's becomes the next version.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from journeys.authoring.document import (
+    JourneyDocument,
+    StepDocument,
+    definition,
+    draft_steps,
+    export,
+    parse,
+)
+from journeys.engine import wake
+from journeys.engine.inside import delete_runs, look_again
+from journeys.engine.parking import park, unpark
+from journeys.models import Journey, JourneyStep, JourneyVersion, RunStatus, Tally, TallyTotal, UserJourney
+from journeys.models.ids import new_id
+
+logger = logging.getLogger(__name__)
+
+SETTINGS = ("name", "description", "is_active", "priority", "trigger_type", "trigger_config")
+STEP_FIELDS = (
+    "name",
+    "order",
+    "action_type",
+    "action_config",
+    "delay_minutes",
+    "condition",
+    "on_failure",
+    "is_active",
+)
+
+
+class NameTaken(Exception):
+    """Another journey has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is already a journey named {name!r}")
+        self.name = name
+
+
+def create_journey(document: JourneyDocument, by: User | None, now: datetime) -> Journey:
+    """Make and publish a journey. Raises NameTaken."""
+    with transaction.atomic():
+        journey = Journey(id=new_id(now), created_by=by, created_at=now)
+        _write_settings(journey, document, now)
+        _write_steps(journey, document.steps, now)
+        _publish(journey, by, now)
+    logger.info("journey created", extra={"journey": str(journey.id), "operator": _key(by)})
+    return journey
+
+
+def save_journey(journey_id: UUID, document: JourneyDocument, by: User | None, now: datetime) -> Journey:
+    """Make the journey what the document says, and publish it. Raises Journey.DoesNotExist and NameTaken.
+
+    People inside go on with the new version; who waits at a step that changed is looked at again at once.
+    """
+    with transaction.atomic():
+        journey = _lock(journey_id)
+        was_active = journey.is_active
+        changed = _save(journey, document, by, now)
+    _follow_up(journey, was_active, changed, now)
+    return journey
+
+
+def patch_journey(journey_id: UUID, changes: Mapping[str, Any], by: User | None, now: datetime) -> Journey:
+    """`save_journey` with those fields of the document that `changes` names. Raises DocumentError too."""
+    with transaction.atomic():
+        journey = _lock(journey_id)
+        was_active = journey.is_active
+        whole = export(journey)
+        for written, step in zip(whole["steps"], draft_steps(journey), strict=True):
+            written["order"] = step.order
+        changed = _save(journey, parse({**whole, **changes}), by, now)
+    _follow_up(journey, was_active, changed, now)
+    return journey
+
+
+def set_active(journey_id: UUID, active: bool, by: User | None, now: datetime) -> Journey:
+    """Switch a journey on or off: off, it starts nobody and its people wait. Raises Journey.DoesNotExist."""
+    with transaction.atomic():
+        journey = _lock(journey_id)
+        was_active = journey.is_active
+        if was_active != active:
+            journey.is_active, journey.updated_at = active, now
+            journey.save(update_fields=["is_active", "updated_at"])
+            logger.info("journey switched", extra={"journey": str(journey_id), "operator": _key(by), "on": active})
+    _follow_up(journey, was_active, (), now)
+    return journey
+
+
+def runs_inside(journey_id: UUID) -> int:
+    """How many people are in the journey now."""
+    inside = (RunStatus.ACTIVE, RunStatus.PAUSED)
+    return UserJourney.objects.filter(journey_id=journey_id, status__in=inside).count()
+
+
+def delete_journey(journey_id: UUID) -> int:
+    """Delete a journey with all its runs; how many those were. Raises Journey.DoesNotExist.
+
+    It is switched off first and its runs go in batches, so that no lock is held for long. Cut off in the middle, it
+    is an inactive journey with fewer runs, and can be deleted again.
+    """
+    with transaction.atomic():
+        journey = _lock(journey_id)
+        Journey.objects.filter(id=journey.id).update(is_active=False)
+    runs = 0
+    while gone := delete_runs(journey_id):
+        runs += gone
+    with transaction.atomic():
+        journey = Journey.objects.select_for_update().get(id=journey_id)
+        runs += delete_runs(journey_id)  # what has come since the last batch
+        for counts in (Tally, TallyTotal):
+            counts.objects.filter(journey_id=journey_id).delete()
+        journey.live_version = None
+        journey.save(update_fields=["live_version"])
+        journey.delete()
+    logger.info("journey deleted", extra={"journey": str(journey_id), "runs": runs})
+    return runs
+
+
+def _lock(journey_id: UUID) -> Journey:
+    return Journey.objects.select_for_update(no_key=True).get(id=journey_id)
+
+
+def _key(by: User | None) -> str:
+    return str(by.pk) if by is not None else ""
+
+
+def _save(journey: Journey, document: JourneyDocument, by: User | None, now: datetime) -> tuple[UUID, ...]:
+    """Write and publish under the journey's lock; the ids of the steps whose waiters must be looked at again."""
+    _write_settings(journey, document, now)
+    _write_steps(journey, document.steps, now)
+    return _publish(journey, by, now)
+
+
+def _write_settings(journey: Journey, document: JourneyDocument, now: datetime) -> None:
+    before = {field: getattr(journey, field) for field in SETTINGS}
+    for field in SETTINGS:
+        setattr(journey, field, getattr(document, field))
+    if journey._state.adding or _differs(before, {field: getattr(journey, field) for field in SETTINGS}):
+        journey.updated_at = now
+        try:
+            with transaction.atomic():
+                journey.save()
+        except IntegrityError as error:
+            # The unique index is the judge; the look only tells whether it was the name that it refused.
+            if Journey.objects.filter(name=document.name).exclude(id=journey.id).exists():
+                raise NameTaken(document.name) from error
+            raise
+
+
+def _write_steps(journey: Journey, documents: Iterable[StepDocument], now: datetime) -> None:
+    """Make the draft's rows what the documents say: steps are known by their key, absent ones archived."""
+    rows = {step.key: step for step in JourneyStep.objects.filter(journey=journey)}
+    created, updated = [], []
+    for document in documents:
+        step = rows.pop(document.key, None)
+        if step is None:
+            created.append(_new_step(journey, document, now))
+        elif _take_over(step, document):
+            step.updated_at = now
+            updated.append(step)
+    for step in rows.values():
+        if step.archived_at is None:
+            step.archived_at = step.updated_at = now
+            updated.append(step)
+    JourneyStep.objects.bulk_create(created)
+    JourneyStep.objects.bulk_update(updated, [*STEP_FIELDS, "archived_at", "updated_at"])
+
+
+def _new_step(journey: Journey, document: StepDocument, now: datetime) -> JourneyStep:
+    step = JourneyStep(id=new_id(now), journey=journey, key=document.key, created_at=now, updated_at=now)
+    _take_over(step, document)
+    return step
+
+
+def _take_over(step: JourneyStep, document: StepDocument) -> bool:
+    """Give the step what the document says; whether that changed it."""
+    before = {field: getattr(step, field) for field in STEP_FIELDS} | {"archived_at": step.archived_at}
+    for field in STEP_FIELDS:
+        setattr(step, field, getattr(document, field))
+    step.archived_at = None
+    return _differs(before, {field: getattr(step, field) for field in before})
+
+
+def _publish(journey: Journey, by: User | None, now: datetime) -> tuple[UUID, ...]:
+    """Store the next version, if the definition differs; the ids of the steps whose waiters it concerns."""
+    steps = JourneyStep.objects.filter(journey=journey, archived_at=None).order_by("order", "id")
+    new = definition(journey, list(steps))
+    live = journey.live_version
+    if live is not None and not _differs(live.definition, new):
+        return ()
+    journey.live_version = JourneyVersion.objects.create(
+        id=new_id(now),
+        journey=journey,
+        number=live.number + 1 if live is not None else 1,
+        trigger_type=journey.trigger_type,
+        definition=new,
+        created_by=by,
+        created_at=now,
+    )
+    journey.save(update_fields=["live_version"])
+    return _retimed(live.definition, new) if live is not None else ()
+
+
+def _retimed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[UUID, ...]:
+    """The steps of `old` that are due at another time in `new`, or not there any more."""
+    timing = {step["id"]: (step["delay_minutes"], step["is_active"]) for step in new["steps"]}
+    return tuple(
+        UUID(step["id"])
+        for step in old["steps"]
+        if timing.get(step["id"]) != (step["delay_minutes"], step["is_active"])
+    )
+
+
+def _differs(one: Any, other: Any) -> bool:
+    """Whether two values differ as JSON; in Python, true equals 1."""
+    return _canonical(one) != _canonical(other)
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _follow_up(journey: Journey, was_active: bool, changed: Iterable[UUID], now: datetime) -> None:
+    """What a committed change means to the people inside; each in batches of its own."""
+    waiting = list(changed)
+    while waiting and look_again(journey.id, waiting, now):
+        pass
+    if journey.is_active and not was_active:
+        unpark(journey.id)
+    elif was_active and not journey.is_active:
+        park(journey.id)
+    wake.after_commit()
