@@ -19,6 +19,7 @@ from journeys.engine.people import COLUMNS as PERSON_COLUMNS
 from journeys.engine.people import Person, add_tags, by_user_id, person_of
 from journeys.engine.sql import execute, insert, query
 from journeys.logic.flow import Flow
+from journeys.logic.instants import iso
 from journeys.models import EventSource
 from journeys.models.audience import hash_user_id
 from journeys.models.ids import new_id
@@ -211,7 +212,7 @@ def _entries(event: _Event, by_trigger: Mapping[str, list[tuple[LiveJourney, Flo
     what = {
         "name": incoming.name,
         "message_id": event.message_id,
-        "occurred_at": event.occurred_at.isoformat(),
+        "occurred_at": iso(event.occurred_at),
     }
     facts = event.person.facts(what, metadata, now)
     return [

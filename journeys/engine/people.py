@@ -9,7 +9,7 @@ from uuid import UUID
 
 from journeys.actions.base import ContactView, DeviceView
 from journeys.engine.sql import query
-from journeys.logic.conditions import Facts
+from journeys.logic.facts import Facts, contact_mapping
 
 COLUMNS = (
     "id, user_id, email, telegram_chat_id, telegram_dead_at, timezone, locale, attributes, is_test, last_event_at, "
@@ -48,18 +48,17 @@ def lock_people(ids: Collection[UUID]) -> dict[UUID, Person]:
 def person_of(row: Sequence[Any]) -> Person:
     """A Person from a row of COLUMNS."""
     key, user_id, email, chat_id, dead_at, timezone, locale, raw, is_test, last_event_at, created_at = row
-    attributes = json.loads(raw)
     columns = {
         "user_id": user_id,
-        "email": email or None,
-        "telegram_chat_id": chat_id or None,
-        "timezone": timezone or None,
-        "locale": locale or None,
-        "created_at": created_at.isoformat(),
-        "last_event_at": last_event_at.isoformat() if last_event_at else None,
+        "email": email,
+        "telegram_chat_id": chat_id,
+        "timezone": timezone,
+        "locale": locale,
+        "created_at": created_at,
+        "last_event_at": last_event_at,
     }
     view = ContactView(key, user_id, email, chat_id, dead_at is not None, timezone, locale, is_test)
-    return Person(view=view, user={**attributes, **columns, "attributes": attributes})
+    return Person(view=view, user=contact_mapping(json.loads(raw), columns))
 
 
 def add_tags(people: Mapping[UUID, Person]) -> None:

@@ -30,7 +30,9 @@ def test_an_event_makes_the_contact_and_starts_the_journeys_by_priority():
 
 
 def test_a_trigger_condition_is_looked_at_with_the_event_and_the_contact():
-    rich = {"all": [{"field": "plan", "op": "in", "value": ["gold"]}, {"field": "tags", "op": "exists", "value": False}]}
+    rich = {
+        "all": [{"field": "plan", "op": "in", "value": ["gold"]}, {"field": "tags", "op": "exists", "value": False}]
+    }
     make_journey("Gold", [STEP], trigger_config={"condition": rich}, now=NOW)
     answers = ingest([Incoming("u1", "signup", {"plan": "silver"}), Incoming("u2", "signup", {"plan": "gold"})], NOW)
     assert [len(answer.started) for answer in answers] == [0, 1]

@@ -1,0 +1,123 @@
+"""The five journeys of a subscription business, as documents (docs/architecture.md, "A journey is a document")."""
+
+from typing import Any
+
+
+def _step(name: str, action_type: str, delay_minutes: int = 0, **more: Any) -> dict[str, Any]:
+    condition = more.pop("condition", None)
+    return {
+        "name": name,
+        "action_type": action_type,
+        "action_config": more,
+        "delay_minutes": delay_minutes,
+        "condition": condition,
+    }
+
+
+def _is(field: str, value: Any) -> dict[str, Any]:
+    return {"field": field, "op": "eq", "value": value}
+
+
+HOUR, DAY = 60, 1440
+
+ONBOARDING = {
+    "name": "Onboarding",
+    "description": "From sign-up to the first project: a welcome, a nudge, and a tag once they are settled.",
+    "trigger_type": "signup",
+    "priority": 10,
+    "steps": [
+        _step("Welcome e-mail", "send_email", template="welcome", subject="Welcome aboard, {{ user.first_name }}!"),
+        _step(
+            "Say hello on Telegram",
+            "send_telegram",
+            5,
+            message="Hi {{ user.first_name }}! I'm the Fernhill bot. Ask me anything about your first project.",
+        ),
+        _step(
+            "Tips on the phone",
+            "send_push",
+            DAY,
+            title="Your first project takes two minutes",
+            body="Pick a template, invite a colleague, done.",
+        ),
+        _step("Welcome credit", "grant_reward", reward_type="credit", value="5", condition=_is("plan", "team")),
+        _step("Mark as onboarded", "apply_tag", DAY, tag="onboarded"),
+    ],
+}
+
+PAYMENT_FAILED = {
+    "name": "Failed payment",
+    "description": "Recover a payment before the account is locked, and tell the sales team about large accounts.",
+    "trigger_type": "payment_fail",
+    "priority": 20,
+    "steps": [
+        _step("Mark as past due", "apply_tag", tag="past due"),
+        _step(
+            "Ask to update the card", "send_email", template="payment_failed", subject="Your payment did not go through"
+        ),
+        _step(
+            "Remind on Telegram",
+            "send_telegram",
+            DAY,
+            message="Your last payment of ${{ amount }} failed. Updating your card takes a minute.",
+        ),
+        _step(
+            "Tell the sales team",
+            "trigger_webhook",
+            HOUR,
+            url="https://crm.example.com/hooks/past-due",
+            condition={"field": "amount", "op": "gte", "value": 100},
+        ),
+        _step("Clear the mark", "remove_tag", 5 * DAY, tag="past due"),
+    ],
+}
+
+WIN_BACK = {
+    "name": "Win back the idle",
+    "description": "Two weeks without a sign of life: show what is new, then make an offer.",
+    "trigger_type": "idle_user",
+    "trigger_config": {"idle_days": 14},
+    "steps": [
+        _step(
+            "We miss you", "send_email", template="we_miss_you", subject="{{ user.first_name }}, see what is new"
+        ),
+        _step("A gift for coming back", "grant_reward", 3 * DAY, reward_type="credit", value="10"),
+        _step("Mention the gift", "send_push", title="A gift is waiting", body="$10 of credit is on your account."),
+    ],
+}
+
+CHURN_RISK = {
+    "name": "Churn risk",
+    "description": "When the score says that someone is about to leave: a personal check-in.",
+    "trigger_type": "churn_risk",
+    "trigger_config": {
+        "threshold": 0.8,
+        "condition": {"not": {"field": "plan", "op": "eq", "value": "free"}},
+    },
+    "priority": 5,
+    "steps": [
+        _step("Mark as at risk", "apply_tag", tag="at risk"),
+        _step("Personal check-in", "send_email", HOUR, template="churn_checkin", subject="How are we doing?"),
+        _step("Open a ticket", "trigger_webhook", DAY, url="https://help.example.com/hooks/churn-risk"),
+    ],
+}
+
+RENEWAL = {
+    "name": "Renewal",
+    "description": "A week before a subscription ends: a reminder at nine in their own morning, and one more in time.",
+    "trigger_type": "subscription_expiring",
+    "trigger_config": {"days_before": 7},
+    "steps": [
+        _step("Wait for their morning", "schedule_next", at="09:00"),
+        _step("Renewal reminder", "send_email", template="renewal_reminder", subject="Your plan renews soon"),
+        # Some accounts have no seats, and a division by them is the kind of mistake that dead letters are for.
+        _step(
+            "Price per seat",
+            "send_telegram",
+            3 * DAY,
+            message="That is ${{ user.price | divided_by: user.seats }} per seat for the coming year.",
+        ),
+    ],
+}
+
+JOURNEYS = (ONBOARDING, PAYMENT_FAILED, WIN_BACK, CHURN_RISK, RENEWAL)
