@@ -86,6 +86,7 @@ def test_a_churn_score_is_found_once_per_crossing():
 
 def test_detection_makes_no_query_per_contact(django_assert_num_queries):
     make_journey("Win back", [STEP], trigger_type="idle_user", now=NOW)
+    ingest([Incoming("busy", "idle_user")], NOW + 30 * DAY)  # From here on the flow is compiled.
     make_contact("u0", now=NOW)
     from django.db import connection
     from django.test.utils import CaptureQueriesContext

@@ -30,9 +30,8 @@ def test_an_event_makes_the_contact_and_starts_the_journeys_by_priority():
 
 
 def test_a_trigger_condition_is_looked_at_with_the_event_and_the_contact():
-    rich = {
-        "all": [{"field": "plan", "op": "in", "value": ["gold"]}, {"field": "tags", "op": "exists", "value": False}]
-    }
+    untagged = {"not": {"field": "tags", "op": "contains", "value": "x"}}
+    rich = {"all": [{"field": "plan", "op": "in", "value": ["gold"]}, untagged]}
     make_journey("Gold", [STEP], trigger_config={"condition": rich}, now=NOW)
     answers = ingest([Incoming("u1", "signup", {"plan": "silver"}), Incoming("u2", "signup", {"plan": "gold"})], NOW)
     assert [len(answer.started) for answer in answers] == [0, 1]
@@ -94,11 +93,12 @@ def test_last_event_at_never_moves_back():
 
 def test_a_batch_costs_the_same_number_of_queries_for_one_event_and_for_five_hundred(django_assert_num_queries):
     make_journey("Once", [STEP], now=NOW)
-    with django_assert_num_queries(14):
+    ingest([Incoming("first", "signup")], NOW)  # From here on the flow is compiled.
+    with django_assert_num_queries(13):
         ingest([Incoming("one", "signup", message_id="m")], NOW)
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(13):
         ingest([Incoming(f"u{number}", "signup", message_id="m") for number in range(500)], NOW)
-    assert UserJourney.objects.count() == 501
+    assert UserJourney.objects.count() == 502
 
 
 @pytest.mark.django_db(transaction=True)
