@@ -26,6 +26,7 @@ SEED = 20_250_118
 OPERATOR = "demo"
 DETECTORS_AT = 6  # o'clock, UTC
 WORKER_SEEN = timedelta(seconds=10)
+RESCORED = 8
 SOON = 40
 """People who sign up in the last minutes, so that a newcomer sees the next steps happen."""
 
@@ -59,7 +60,7 @@ def build(now: datetime) -> None:
     _store(everyone)
     for document in JOURNEYS:
         create_journey(parse(document), operator, start)
-    _live_through(happenings(everyone, start, end, chance), start, end)
+    _live_through(happenings(everyone, start, end, chance), start, end, chance)
     _sign_up_just_now(everyone, end)
     housekeeping.minute(now)
 
@@ -89,7 +90,7 @@ def _store(everyone: list[DemoPerson]) -> None:
     )
 
 
-def _live_through(past: list[Happening], start: datetime, end: datetime) -> None:
+def _live_through(past: list[Happening], start: datetime, end: datetime, chance: random.Random) -> None:
     """Let the past happen: the clock jumps to whatever comes next, an event, a due step or the detectors' hour."""
     arrivals = {at: list(group) for at, group in groupby(past, key=lambda one: one.at)}
     appointments = sorted(arrivals.keys() | set(_detector_hours(start, end)))
@@ -97,8 +98,19 @@ def _live_through(past: list[Happening], start: datetime, end: datetime) -> None
         if at in arrivals:
             ingest([Incoming(one.user_id, one.name, one.properties, occurred_at=at) for one in arrivals[at]], at)
         if at.hour == DETECTORS_AT:
+            _rescore(at, chance)
             detect(at)
         _work_until(at, until)
+
+
+def _rescore(now: datetime, chance: random.Random) -> None:
+    """What a data team's nightly job would do: a few customers' churn scores go up."""
+    customers = Contact.objects.filter(attributes__has_key="churn_score").order_by("user_id")
+    rescored = chance.sample(list(customers), RESCORED)
+    for contact in rescored:
+        contact.attributes["churn_score"] = round(chance.uniform(0.5, 0.98), 2)
+        contact.updated_at = now
+    Contact.objects.bulk_update(rescored, ["attributes", "updated_at"])
 
 
 def _detector_hours(start: datetime, end: datetime) -> Iterator[datetime]:

@@ -65,13 +65,13 @@ def _person(number: int, start: datetime, chance: random.Random) -> DemoPerson:
     plan = chance.choices(PLANS, weights=(5, 3, 2))[0]
     attributes: dict[str, Any] = {"first_name": first, "last_name": last, "plan": plan, "is_new": is_new}
     if plan != "free":
-        seats = 0 if chance.random() < 0.03 else chance.choice((1, 1, 2, 5, 12))
+        seats = 0 if chance.random() < 0.1 else chance.choice((1, 1, 2, 5, 12))
         expires = start + timedelta(days=chance.randrange(5, 365))
         attributes |= {
             "price": PRICES[plan],
             "seats": seats,
             "subscription_expires_at": expires.date().isoformat(),
-            "churn_score": round(chance.betavariate(2, 5), 2),
+            "churn_score": round(chance.uniform(0.05, 0.6), 2),
         }
     address = f"{first}.{last}.{number}@example.com".lower() if chance.random() < 0.96 else ""
     chat = str(700_000_000 + number) if chance.random() < 0.7 else ""
