@@ -1,0 +1,195 @@
+"""Liquid over a run's facts. Templates see JSON values only, never a Python object's attributes.
+
+Globals are `user`, `event`, `tags` and `now`; any other name is looked for in the run's metadata, then in the
+contact's attributes, as in conditions. A name that is missing renders as nothing.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from liquid import BoundTemplate, Environment, RenderContext
+from liquid.exceptions import FilterArgumentError, LiquidError
+from liquid.extra import BlockTag, ExtendsTag
+from liquid.filter import with_context
+from liquid.static_analysis import Variable
+from liquid.undefined import is_undefined
+
+from journeys.actions.base import PermanentError
+from journeys.actions.files import LayoutLoader
+from journeys.logic.facts import CONTACT_COLUMNS, Facts
+from journeys.logic.instants import iso, parse_instant
+
+MAX_OUTPUT = 512 * 1024
+MAX_LOOPS = 10_000
+MAX_VARIABLES = 256 * 1024
+
+GLOBALS = ("user", "event", "tags", "now")
+
+_ALWAYS_KNOWN = frozenset(
+    {"now", "tags", "user.tags", "user.attributes", "event.name", "event.message_id", "event.occurred_at"}
+    | {"event.properties"}
+    | {f"user.{column}" for column in CONTACT_COLUMNS}
+)
+_DEFAULTED = re.compile(r"(?:(?!\}\}|%\}).)*?\|\s*default\s*:", re.DOTALL)
+_DATE_ONLY = len("2026-01-31")
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFault:
+    line: int
+    message: str
+
+
+def render(source: str, facts: Facts, name: str = "the text") -> str:
+    """The text for this contact. Raises PermanentError, which calls the template `name` and says the line."""
+    return _render(source, facts, name, is_html=False)
+
+
+def render_html(source: str, facts: Facts, name: str = "the HTML") -> str:
+    """As `render`, with every value HTML-escaped."""
+    return _render(source, facts, name, is_html=True)
+
+
+def check(source: str, known: Collection[str] | None) -> list[TemplateFault]:
+    """What is wrong with a template: syntax, unknown filters, unknown variables, by line.
+
+    `known` has the dotted names that are there beside the contact's columns, such as `user.first_name` and
+    `event.plan`; a bare name may be either's last part. None looks at the syntax alone. A `default` filter says that
+    a variable may be missing, and makes it known.
+    """
+    try:
+        template = _parse(source, False)
+        analysis = template.analyze(include_partials=False)
+    except LiquidError as error:
+        return [_fault(error)]
+    faults = [
+        TemplateFault(span.line_col(source)[0], f"there is no filter {name!r}")
+        for name, spans in analysis.filters.items()
+        if name not in template.env.filters
+        for span in spans
+    ]
+    if known is not None:
+        variables = chain.from_iterable(analysis.globals.values())
+        faults += _unknown(variables, source, _ALWAYS_KNOWN.union(known))
+    return sorted(faults, key=lambda fault: (fault.line, fault.message))
+
+
+def _render(source: str, facts: Facts, name: str, *, is_html: bool) -> str:
+    try:
+        return _parse(source, is_html).render(_globals(facts))
+    except LiquidError as error:
+        fault = _fault(error)
+        raise PermanentError(f"{name}, line {fault.line}: {fault.message}") from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        # A filter that got a value it can't take, past what the library itself turns into its own errors.
+        raise PermanentError(f"{name}: {type(error).__name__}: {error}") from error
+
+
+@lru_cache(maxsize=512)
+def _parse(source: str, is_html: bool) -> BoundTemplate:
+    return (_HTML if is_html else _TEXT).from_string(source)
+
+
+def _globals(facts: Facts) -> dict[str, Any]:
+    tags = sorted(facts.tags)
+    attributes = facts.user.get("attributes") or {}
+    metadata = {name: value for name, value in facts.metadata.items() if value is not None}
+    fixed = {"user": {**facts.user, "tags": tags}, "event": facts.event, "tags": tags, "now": iso(facts.now)}
+    return {**attributes, **metadata, **fixed}
+
+
+def _fault(error: LiquidError) -> TemplateFault:
+    try:
+        context = error.context()
+    except ValueError:  # The token is the end of the source.
+        context = None
+    line = context[0] if context else max(1, _lines(error))
+    return TemplateFault(line, str(error.message or type(error).__name__))
+
+
+def _lines(error: LiquidError) -> int:
+    return len(error.token.source.splitlines()) if error.token else 1
+
+
+def _unknown(variables: Iterator[Variable], source: str, known: Collection[str]) -> Iterator[TemplateFault]:
+    bare = {path.rpartition(".")[2] for path in known}
+    for variable in variables:
+        path = _path(variable)
+        is_known = path in known or ("." not in path and path in bare)
+        if not is_known and not _DEFAULTED.match(source, variable.span.index):
+            line = variable.span.line_col(source)[0]
+            close = get_close_matches(path, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f'if it may be missing, write {path} | default: "…"'
+            yield TemplateFault(line, f"unknown variable {path}: {hint}")
+
+
+def _path(variable: Variable) -> str:
+    """`user.x` and `event.x` by their first two parts, other names by their first."""
+    segments = [segment for segment in variable.segments if isinstance(segment, str)]
+    root, *rest = segments or ["?"]
+    if (root, *rest[:1]) in (("user", "attributes"), ("event", "properties")):
+        rest = rest[1:] or rest
+    return ".".join([root, *rest[:1]]) if root in ("user", "event") else root
+
+
+@with_context
+def _date(value: Any, form: Any = "%Y-%m-%d", *, context: RenderContext) -> str:
+    """Liquid's `date` with the run's clock as "now", in the contact's time zone. A date without a time stays as it is.
+
+    The library's own reads the server's clock and completes half a date by it.
+    """
+    if value is None or is_undefined(value):
+        return ""
+    if value in ("now", "today"):
+        value = context.resolve("now")
+    moment = _moment(value, context)
+    if moment is None:
+        return str(value)
+    try:
+        return moment.strftime(str(form))
+    except ValueError as error:
+        raise FilterArgumentError(f"date: {error}", token=None) from error
+
+
+def _moment(value: Any, context: RenderContext) -> datetime | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            moment = datetime.fromtimestamp(value, UTC)
+        except (OverflowError, OSError, ValueError):
+            return None
+    elif isinstance(value, str) and (parsed := parse_instant(value)) is not None:
+        if len(value) == _DATE_ONLY:
+            return parsed
+        moment = parsed
+    else:
+        return None
+    user: Mapping[str, Any] = context.resolve("user")
+    try:
+        return moment.astimezone(ZoneInfo(user.get("timezone") or "UTC"))
+    except (ZoneInfoNotFoundError, ValueError, OverflowError):
+        return moment
+
+
+class _Environment(Environment):
+    output_stream_limit = MAX_OUTPUT
+    loop_iteration_limit = MAX_LOOPS
+    local_namespace_limit = MAX_VARIABLES
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        # Other files come in one way only: a template may extend a layout.
+        del self.tags["include"], self.tags["render"]
+        self.add_tag(ExtendsTag)
+        self.add_tag(BlockTag)
+        self.add_filter("date", _date)
+
+
+_TEXT = _Environment(loader=LayoutLoader())
+_HTML = _Environment(loader=LayoutLoader(), autoescape=True)
