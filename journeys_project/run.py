@@ -156,28 +156,37 @@ def refuse_taken_port(host: str, port: int) -> None:
 
 
 def supervise(host: str, port: int) -> int:
-    local = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104
     processes = Processes()
     try:
         prepare()
         if wants_demo():
             say("Making demo data…")
-            subprocess.run([sys.executable, "manage.py", "demo"], check=True)
-        processes.start("web", sys.executable, "-m", "gunicorn")
-        processes.start("worker", sys.executable, "manage.py", "worker")
-        deadline = time.monotonic() + ANSWER_SECONDS
-        ended = processes.wait(until=lambda: answers(local, port) or time.monotonic() > deadline)
-        if not ended:
-            say(f"\nJourneys is at http://{local}:{port}/admin/")
-            if demo_login_works():
-                say(f"Log in as {DEMO_LOGIN} with the password {DEMO_LOGIN}.")
-            ended = processes.wait()
+            processes.start("demo", sys.executable, "manage.py", "demo")
+            if processes.wait() == "stop" or processes.children.pop("demo").returncode:
+                return 1
+        return serve(processes, host, port)
     finally:
         processes.stop()
         release_database()
+
+
+def serve(processes: Processes, host: str, port: int) -> int:
+    local = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104
+    processes.start("web", sys.executable, "-m", "gunicorn")
+    processes.start("worker", sys.executable, "manage.py", "worker")
+    deadline = time.monotonic() + ANSWER_SECONDS
+    ended = processes.wait(until=lambda: answers(local, port) or time.monotonic() > deadline)
+    if not ended and not answers(local, port):
+        say(f"The web process does not answer after {ANSWER_SECONDS} s; stopping.")
+        return 1
+    if not ended:
+        say(f"\nJourneys is at http://{local}:{port}/admin/")
+        if demo_login_works():
+            say(f"Log in as {DEMO_LOGIN} with the password {DEMO_LOGIN}.")
+        ended = processes.wait()
     if ended == "stop":
         return 0
-    say(f"The {ended} process ended with {processes.children[ended].returncode}; stopped the rest.")
+    say(f"The {ended} process ended with {processes.children[ended].returncode}; stopping the rest.")
     return 1
 
 
