@@ -288,7 +288,7 @@ class Firebase(Sink):
     def _grant(self, request: Request) -> Reply:
         (assertion,) = parse_qs(request.body.decode())["assertion"]
         try:
-            jwt.decode(assertion, self._key.public_key(), algorithms=["RS256"], audience=f"{self.url}/token")
+            jwt.decode(assertion, self._key.public_key(), algorithms=["RS256"], audience=GOOGLE_AUDIENCE)
         except jwt.InvalidTokenError as error:
             return Reply.json({"error": "invalid_grant", "error_description": str(error)}, 400)
         self.grants.append(f"access-{len(self.grants)}")
@@ -298,6 +298,9 @@ class Firebase(Sink):
     def error(status: int, code: str, *details: Mapping[str, Any]) -> Reply:
         return Reply.json({"error": {"code": status, "message": code, "status": code, "details": details}}, status)
 
+
+GOOGLE_AUDIENCE = "https://oauth2.googleapis.com/token"
+"""What google-auth writes into an assertion, wherever it sends it."""
 
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 

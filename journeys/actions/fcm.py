@@ -56,12 +56,15 @@ def push(note: Note, device: DeviceView) -> None:
     account = settings.FCM_SERVICE_ACCOUNT
     if account is None:
         raise PermanentError(f"{SETTING} is not set")
+    access_token = _access_token(account)
     answer = http.post(
         f"{settings.FCM_API_URL}/v1/projects/{account['project_id']}/messages:send",
         json.dumps(message(note, device.token)).encode(),
-        {"content-type": "application/json", "authorization": f"Bearer {_access_token(account)}"},
+        {"content-type": "application/json", "authorization": f"Bearer {access_token}"},
         guarded=False,
     )
+    if answer.status == 401:
+        _forget(account, access_token)
     if not answer.ok:
         raise _failure(answer)
 
@@ -88,7 +91,7 @@ def _is_no_token(details: list[dict[str, Any]]) -> bool:
 
 def _access_token(account: Mapping[str, Any]) -> str:
     try:
-        credentials = _credentials(json.dumps(account, sort_keys=True))
+        credentials = _credentials_of(account)
     except ValueError as error:
         raise TransientError(f"{SETTING} is unusable: {error}", REFUSED_ACCOUNT_RETRY) from None
     with _lock:
@@ -105,6 +108,18 @@ def _refresh(credentials: Credentials) -> None:
     except exceptions.RefreshError as error:
         wait = None if error.retryable else REFUSED_ACCOUNT_RETRY
         raise TransientError(f"{SETTING} was refused: {str(error.args[0])[: http.EXCERPT]}", wait) from None
+
+
+def _forget(account: Mapping[str, Any], refused: str) -> None:
+    """The next try gets a new access token, unless another thread has one already."""
+    credentials = _credentials_of(account)
+    with _lock:
+        if credentials.token == refused:
+            credentials.token = None
+
+
+def _credentials_of(account: Mapping[str, Any]) -> Credentials:
+    return _credentials(json.dumps(account, sort_keys=True))
 
 
 @lru_cache(maxsize=2)

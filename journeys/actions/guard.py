@@ -4,6 +4,7 @@ A host is resolved once, every answer is checked, and the connection goes to a c
 differently a moment later (DNS rebinding) moves nothing. WEBHOOK_ALLOWED_HOSTS opens the way to inside services.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +28,8 @@ DENIED: Final = AddressTable((*DEFAULT_DENIED.blocks, *_EXTRA))
 
 # A POST to a mail or shell port could be read as commands there.
 PORTS: Final = frozenset({80, 443, *range(1024, 65536)})
+
+_HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,6 @@ def _host(entry: str) -> tuple[str, int | None]:
         return str(ip_address(entry)), None
     except ValueError:
         parts = urlsplit(f"//{entry}")
-    if not parts.hostname or parts.netloc != entry or parts.username is not None:
+    if not parts.hostname or not _HOST.fullmatch(entry):
         raise ValueError("this is no host name")
     return parts.hostname, parts.port

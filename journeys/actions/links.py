@@ -56,7 +56,7 @@ LiquidUrl = Annotated[str, AfterValidator(link)]
 
 def render_link(source: str, facts: Facts) -> str:
     """The URL for this run. Each variable is percent-encoded, unless its template does so itself."""
-    url = _UNSAFE.sub("", render(_OUTPUT.sub(_encoded, source), facts).strip())
+    url = _UNSAFE.sub("", render(_OUTPUT.sub(_encoded, source), facts, "the URL").strip())
     if len(url) > MAX_URL:
         raise PermanentError(f"the URL is longer than {MAX_URL} characters")
     # A value of ".." climbs out of the path that was written, since clients normalize paths.

@@ -117,8 +117,8 @@ def _note(config: PushConfig, context: StepContext) -> Note:
         title, body = template.subject, template.text
     return Note(
         topic=topic_of(context.execution_id),
-        title=" ".join(render(title, context.facts).split()),
-        body=render(body, context.facts).strip(),
+        title=" ".join(render(title, context.facts, "the title").split()),
+        body=render(body, context.facts, "the body").strip(),
         url=render_link(config.url, context.facts),
         icon=render_link(config.icon, context.facts),
     )

@@ -93,12 +93,12 @@ class SendTelegram(OutsideAction[TelegramConfig]):
             raise SkipStep("the contact's Telegram chat can't be reached: the bot is blocked or the chat unknown")
         is_html = config.parse_mode == "HTML"
         source = _source(config, context)
-        text = (render_html if is_html else render)(source, context.facts).strip()
+        text = (render_html if is_html else render)(source, context.facts, "the message").strip()
         _check_length(unescape(_TAG.sub("", text)) if is_html else text)
         payload: dict[str, Any] = {"parse_mode": config.parse_mode, "disable_preview": config.disable_preview}
         if config.button_text:
             payload["button"] = {
-                "text": render(config.button_text, context.facts),
+                "text": render(config.button_text, context.facts, "the button"),
                 "url": render_link(config.button_url, context.facts),
             }
         return Prepared(send=Send(channel=self.channel, to=chat, text=text, payload=payload))

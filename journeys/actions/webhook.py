@@ -85,9 +85,10 @@ class TriggerWebhook(OutsideAction[WebhookConfig]):
     def prepare(self, config: WebhookConfig, context: StepContext) -> Prepared:
         # A line break that a value brings along must not begin a header of its own.
         headers = {
-            name: _CONTROL.sub(" ", render(value, context.facts)).strip() for name, value in config.headers.items()
+            name: _CONTROL.sub(" ", render(value, context.facts, f"header {name}")).strip()
+            for name, value in config.headers.items()
         }
-        data = {name: render(value, context.facts) for name, value in config.data.items()}
+        data = {name: render(value, context.facts, f"extra data {name}") for name, value in config.data.items()}
         body = json.dumps(body_of(context, data), ensure_ascii=False, separators=(",", ":"))
         url = render_link(config.url, context.facts)
         return Prepared(send=Send(channel=self.channel, to=url, payload={"headers": headers, "body": body}))
