@@ -125,6 +125,18 @@ def webhook_secrets(name: str) -> list[str]:
     return found
 
 
+def inside_hosts(name: str) -> list[str]:
+    """Hosts and networks that webhooks may reach although they are inside."""
+    if found := words(name):
+        from journeys.actions import guard  # heavy: only where the way inside is opened
+
+        try:
+            guard.policy(guard.parse_allow_list(tuple(found)).networks)
+        except ImproperlyConfigured as error:
+            sys.exit(f"Setting {error}")
+    return found
+
+
 def vapid_key(name: str) -> str:
     if value := text(name):
         from py_vapid import Vapid, VapidException  # heavy: only where web push is used

@@ -214,7 +214,7 @@ if VAPID_PRIVATE_KEY and not VAPID_SUBJECT.startswith(("mailto:", "https://")):
 FCM_SERVICE_ACCOUNT = env.service_account("FCM_SERVICE_ACCOUNT_JSON")
 FCM_API_URL = env.web_address("FCM_API_URL", "https://fcm.googleapis.com")
 WEBHOOK_SECRETS = env.webhook_secrets("WEBHOOK_SECRETS")
-WEBHOOK_ALLOWED_HOSTS = env.words("WEBHOOK_ALLOWED_HOSTS")
+WEBHOOK_ALLOWED_HOSTS = env.inside_hosts("WEBHOOK_ALLOWED_HOSTS")
 
 # --- The engine -----------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """trigger_webhook: a POST of JSON, signed after the Standard Webhooks specification (standardwebhooks.com).
 
 `webhook-id` and the body are the same bytes on each repeat; `webhook-timestamp` and the signature are the attempt's.
-docs/webhooks.md describes the body for those who receive it.
+docs/webhooks.md describes both for those who receive it.
 """
 
 import json
