@@ -5,24 +5,17 @@ the same reason requests go to httpx's transport, below the client that logs URL
 """
 
 import json
-import os
-import ssl
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-import httpcore
 import httpx
 from ssrfguard import SSRFGuardError
-from ssrfguard.httpx import SafeBackend
 
-from journeys.actions import guard
+from journeys.actions import guard, transport
 from journeys.actions.base import Outgoing, PermanentError, TransientError
 from journeys.logic.effects import Outcome, Undelivered
 from journeys.logic.retry import parse_retry_after
@@ -88,8 +81,9 @@ def request(method: str, url: str, body: bytes, headers: Mapping[str, str], *, g
         host = outgoing.url.host
         # The guard looks at the URL as httpx will use it, not as it was written.
         checked = guarded and guard.needs_guard(str(outgoing.url))
-        with _deadline(TOTAL_SECONDS):
-            return _exchange(_transport(guard.allow_list().networks if checked else None), outgoing)
+        networks = guard.allow_list().networks if checked else None
+        with transport.deadline(TOTAL_SECONDS):
+            return _exchange(transport.pooled(networks), outgoing)
     except SSRFGuardError as error:
         reason = getattr(error, "reason", str(error))
         raise PermanentError(f"this address is not permitted: {reason} (see WEBHOOK_ALLOWED_HOSTS)") from None
@@ -127,8 +121,8 @@ def deliver_each(batch: Sequence[Outgoing], deliver: Callable[[Outgoing], Outcom
         yield outgoing.id, outcome
 
 
-def _exchange(transport: httpx.HTTPTransport, outgoing: httpx.Request) -> Answer:
-    response = transport.handle_request(outgoing)
+def _exchange(pool: httpx.HTTPTransport, outgoing: httpx.Request) -> Answer:
+    response = pool.handle_request(outgoing)
     try:
         body = bytearray()
         for chunk in response.iter_raw():
@@ -138,90 +132,3 @@ def _exchange(transport: httpx.HTTPTransport, outgoing: httpx.Request) -> Answer
         return Answer(outgoing.url.host, response.status_code, response.headers, bytes(body[:MAX_BODY]))
     finally:
         response.close()
-
-
-# A timeout is per read, so an answer that drips could hold a worker for hours. The deadline of the request that this
-# thread makes shortens each of them.
-_request = threading.local()
-
-
-class _deadline:
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def __enter__(self) -> None:
-        _request.ends = time.monotonic() + self.seconds
-
-    def __exit__(self, *_: object) -> None:
-        del _request.ends
-
-
-def _left(timeout: float | None, error: type[Exception]) -> float:
-    left: float = _request.ends - time.monotonic()
-    if left <= 0:
-        raise error("the deadline of the request is over")
-    return left if timeout is None else min(timeout, left)
-
-
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _Backend(httpcore.NetworkBackend):
-    def __init__(self, backend: httpcore.NetworkBackend) -> None:
-        self._backend = backend
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._backend.connect_tcp(host, port, left, local_address, socket_options))
-
-
-class _Transport(httpx.HTTPTransport):
-    def __init__(self, backend: httpcore.NetworkBackend) -> None:
-        context = httpx.create_ssl_context()
-        super().__init__(verify=context, trust_env=False)
-        # httpx has no other way to choose the backend; ssrfguard's own transport does the same.
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=context,
-            max_connections=100,
-            max_keepalive_connections=20,
-            keepalive_expiry=20,
-            network_backend=_Backend(backend),
-        )
-
-
-@lru_cache(maxsize=8)
-def _transport(guarded_networks: tuple[Any, ...] | None) -> httpx.HTTPTransport:
-    if guarded_networks is None:
-        return _Transport(httpcore.SyncBackend())
-    return _Transport(SafeBackend(policy=guard.policy(guarded_networks)))
-
-
-# A forked worker must not write to its parent's sockets.
-os.register_at_fork(after_in_child=_transport.cache_clear)

@@ -139,7 +139,10 @@ def _deliver(outgoing: Outgoing) -> Outcome:
     )
     body = answer.json()
     if answer.ok and body.get("ok") is True:
-        return Delivered({"status": "sent", "message_id": body.get("result", {}).get("message_id")})
+        result = body.get("result")
+        return Delivered(
+            {"status": "sent", "message_id": result.get("message_id") if isinstance(result, dict) else None}
+        )
     if answer.ok:
         raise TransientError(f"{answer.host} does not answer like the Bot API: check TELEGRAM_API_URL")
     return _refused(outgoing.to, answer, body, token)

@@ -1,13 +1,21 @@
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
-from journeys.actions import guard, http
+from journeys.actions import guard, http, transport
 from journeys.actions.base import PermanentError, TransientError
 from tests.sinks_http import Drip, Hang, Reply, Reset, Sink
 
@@ -123,7 +131,7 @@ def test_a_connection_is_used_again(sink: Sink) -> None:
         accepted += 1
         return plain()
 
-    sink._server.get_request = counting  # type: ignore[method-assign,assignment]
+    sink._server.get_request = counting  # type: ignore[method-assign]
     for _ in range(3):
         post(sink.url)
     assert accepted == 1
@@ -250,6 +258,47 @@ def test_an_ipv6_host_can_be_allowed() -> None:
     assert not allowed.names("::1", 80)
     assert allowed.names("::2", 80)
     assert allowed.names("inside.example", 443)
+
+
+@pytest.fixture
+def tls(sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Sink]:
+    """The sink behind TLS, with a certificate for hooks.example that the client trusts."""
+    pem = tmp_path / "hooks.pem"
+    pem.write_bytes(certificate("hooks.example"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    sink._server.socket = context.wrap_socket(sink._server.socket, server_side=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    settings.WEBHOOK_ALLOWED_HOSTS = ["127.0.0.0/8"]
+    pools = lru_cache(transport.pooled.__wrapped__)
+    monkeypatch.setattr(transport, "pooled", pools)
+    yield sink
+    pools(guard.allow_list().networks).close()
+
+
+def test_the_certificate_is_checked_against_the_name_though_the_address_is_pinned(
+    tls: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers_with(monkeypatch, "127.0.0.1")
+    address = tls.url.replace("http://", "https://")
+    assert post(address.replace("127.0.0.1", "hooks.example"), guarded=True).status == 200
+    with pytest.raises(TransientError, match="CERTIFICATE_VERIFY_FAILED"):
+        post(address, guarded=True)
+
+
+def certificate(name: str) -> bytes:
+    """A key and a certificate that it signed itself, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    built = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(hours=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(pem, pkcs8, serialization.NoEncryption()) + built.public_bytes(pem)
 
 
 def answers_with(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
