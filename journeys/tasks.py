@@ -87,12 +87,18 @@ def _advisory_lock(key: int) -> Iterator[bool]:
 def minute() -> None:
     """Once a minute: repair chains, roll up tallies, put back what an outage left lying."""
     now = database_clock()
-    start_chains()
+    repair_chains()
     housekeeping.minute(now)
     beat("minute", now)
 
 
 def start_chains() -> None:
+    """Start both chains. Where one runs already, the new link is a duplicate and ends at once."""
+    for chain in CHAINS:
+        async_task(TICK, chain)
+
+
+def repair_chains() -> None:
     """Start each chain that has not been heard of for a while."""
     now = database_clock()
     for chain in CHAINS:

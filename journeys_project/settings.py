@@ -237,7 +237,7 @@ Q_CLUSTER = {
     "name": "journeys",
     "orm": "default",
     "poll": 0.2,
-    "workers": env.number("Q_WORKERS", 4, least=1),
+    "workers": env.number("Q_WORKERS", 4, least=3),  # the ticker's two chains have one each
     "timeout": 120,
     "retry": 300,
     "max_attempts": 1,
@@ -246,6 +246,7 @@ Q_CLUSTER = {
     "save_limit": 0,  # a positive one makes every result slow; housekeeping prunes
     "recycle": 1000,
     "label": "Background tasks",
+    "log_level": "WARNING",
 }
 
 # --- Logs: JSON, to standard error, so that a command's own output stays clean --------------------
@@ -286,7 +287,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.request": {"level": "ERROR"},  # the request's own line says the rest
-        "django-q": {"handlers": [], "level": "WARNING", "propagate": False},
+        "django-q": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},  # its lines hold whole URLs, and Telegram's hold the token
         "axes": {"level": "WARNING"},
     },
