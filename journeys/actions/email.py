@@ -38,7 +38,7 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _STYLE = re.compile(r"<style\b", re.IGNORECASE)
 
 # What can't be inlined, media queries for phones and dark mode, stays behind in a style element.
-_inliner = CSSInliner(load_remote_stylesheets=False, keep_style_tags=True, keep_link_tags=True)
+_inliner = CSSInliner(load_remote_stylesheets=False, keep_style_tags=True, remove_inlined_selectors=True)
 
 
 class EmailConfig(Config):
@@ -61,7 +61,7 @@ class EmailConfig(Config):
         title="Message (HTML)",
         description="Values are escaped; styles are inlined.",
         max_length=200_000,
-        json_schema_extra={"widget": "textarea"},
+        json_schema_extra={"widget": "html"},
     )
     text: LiquidText = Field(
         default="",

@@ -20,27 +20,51 @@ def plain_text(html: str) -> str:
     reader = _Reader()
     reader.feed(html)
     reader.close()
-    lines = [" ".join(line.split()) for line in "".join(reader.parts).split("\n")]
+    lines = [" ".join(line.split()) for line in _join(reader.parts).split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def _join(parts: list[str | int]) -> str:
+    """Numbers stand for at least that many line breaks; those that meet become one, the largest."""
+    text, breaks = "", 0
+    for part in parts:
+        if isinstance(part, int):
+            breaks = max(breaks, part)
+        elif breaks and not part.strip(" "):
+            continue
+        else:
+            text, breaks = text + "\n" * breaks + part, 0
+    return text
 
 
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
+        self.parts: list[str | int] = []
         self.hidden: list[str] = []  # The open elements from the first hidden one on.
         self.links: list[tuple[str, int]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in attrs}
+        if self.hidden == ["p"] and tag in _BLOCKS:  # A block ends a paragraph that nobody closed.
+            self.hidden.clear()
         is_hidden = tag in _SILENT or "hidden" in attributes or _HIDDEN.search(attributes.get("style", ""))
         if self.hidden or is_hidden:
             if tag not in _VOID:
                 self.hidden.append(tag)
             return
-        if tag == "a":
-            self.links.append((attributes.get("href", "").strip(), len(self.parts)))
-        self.parts.append(_opening(tag, attributes))
+        self._break(tag)
+        match tag:
+            case "a":
+                self.links.append((attributes.get("href", "").strip(), len(self.parts)))
+            case "br":
+                self.parts.append("\n")
+            case "hr":
+                self.parts += [2, _RULE, 2]
+            case "img":
+                self.parts.append(attributes.get("alt", ""))
+            case "li":
+                self.parts.append("- ")
 
     def handle_endtag(self, tag: str) -> None:
         if self.hidden:
@@ -52,29 +76,17 @@ class _Reader(HTMLParser):
             self._close_link(*self.links.pop())
         elif tag in ("td", "th"):
             self.parts.append(" ")
-        elif tag in _BLOCKS:
-            self.parts.append("\n\n" if tag in _SPACED else "\n")
+        self._break(tag)
 
     def handle_data(self, data: str) -> None:
         if not self.hidden:
             self.parts.append(re.sub(r"\s+", " ", data))
 
+    def _break(self, tag: str) -> None:
+        if tag in _BLOCKS:
+            self.parts.append(2 if tag in _SPACED else 1)
+
     def _close_link(self, address: str, start: int) -> None:
-        shown = "".join(self.parts[start:]).strip()
+        shown = _join(self.parts[start:]).strip()
         if address.startswith(_LINKS) and shown != address.removeprefix("mailto:").removeprefix("tel:"):
             self.parts.append(f" ({address})" if shown else address)
-
-
-def _opening(tag: str, attributes: dict[str, str]) -> str:
-    match tag:
-        case "br":
-            return "\n"
-        case "hr":
-            return f"\n\n{_RULE}\n\n"
-        case "img":
-            return attributes.get("alt", "")
-        case "li":
-            return "\n- "
-    if tag in _BLOCKS:
-        return "\n\n" if tag in _SPACED else "\n"
-    return ""

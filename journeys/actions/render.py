@@ -5,7 +5,7 @@ contact's attributes, as in conditions. A name that is missing renders as nothin
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -68,7 +68,7 @@ def check(source: str, known: Collection[str] | None) -> list[TemplateFault]:
         template = _parse(source, False)
         analysis = template.analyze(include_partials=False)
     except LiquidError as error:
-        return [_fault(error)]
+        return [_fault(error, source)]
     faults = [
         TemplateFault(span.line_col(source)[0], f"there is no filter {name!r}")
         for name, spans in analysis.filters.items()
@@ -77,7 +77,7 @@ def check(source: str, known: Collection[str] | None) -> list[TemplateFault]:
     ]
     if known is not None:
         variables = chain.from_iterable(analysis.globals.values())
-        faults += _unknown(variables, source, _ALWAYS_KNOWN.union(known))
+        faults += _unknown(variables, source, known)
     return sorted(faults, key=lambda fault: (fault.line, fault.message))
 
 
@@ -85,7 +85,7 @@ def _render(source: str, facts: Facts, name: str, *, is_html: bool) -> str:
     try:
         return _parse(source, is_html).render(_globals(facts))
     except LiquidError as error:
-        fault = _fault(error)
+        fault = _fault(error, source)
         raise PermanentError(f"{name}, line {fault.line}: {fault.message}") from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         # A filter that got a value it can't take, past what the library itself turns into its own errors.
@@ -105,29 +105,32 @@ def _globals(facts: Facts) -> dict[str, Any]:
     return {**attributes, **metadata, **fixed}
 
 
-def _fault(error: LiquidError) -> TemplateFault:
+def _fault(error: LiquidError, source: str) -> TemplateFault:
     try:
         context = error.context()
     except ValueError:  # The token is the end of the source.
         context = None
-    line = context[0] if context else max(1, _lines(error))
+    line = context[0] if context else source.rstrip().count("\n") + 1
     return TemplateFault(line, str(error.message or type(error).__name__))
 
 
-def _lines(error: LiquidError) -> int:
-    return len(error.token.source.splitlines()) if error.token else 1
-
-
-def _unknown(variables: Iterator[Variable], source: str, known: Collection[str]) -> Iterator[TemplateFault]:
-    bare = {path.rpartition(".")[2] for path in known}
+def _unknown(variables: Iterable[Variable], source: str, known: Collection[str]) -> Iterator[TemplateFault]:
+    paths = _ALWAYS_KNOWN.union(known, (path.rpartition(".")[2] for path in known))
     for variable in variables:
         path = _path(variable)
-        is_known = path in known or ("." not in path and path in bare)
-        if not is_known and not _DEFAULTED.match(source, variable.span.index):
+        if path not in paths and not _DEFAULTED.match(source, variable.span.index):
             line = variable.span.line_col(source)[0]
-            close = get_close_matches(path, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f'if it may be missing, write {path} | default: "…"'
-            yield TemplateFault(line, f"unknown variable {path}: {hint}")
+            yield TemplateFault(line, f"unknown variable {path}: {_advice(path, paths)}")
+
+
+def _advice(path: str, paths: Collection[str]) -> str:
+    if f"user.{path}" in paths:
+        return f"did you mean user.{path}?"
+    root, dot, name = path.rpartition(".")
+    alike = [other.removeprefix(f"{root}.") for other in paths if other.startswith(f"{root}.")] if dot else paths
+    if close := get_close_matches(name, alike, n=1, cutoff=0.7):
+        return f"did you mean {root}{dot}{close[0]}?"
+    return f'if it may be missing, write {path} | default: "…"'
 
 
 def _path(variable: Variable) -> str:
@@ -186,6 +189,7 @@ class _Environment(Environment):
         super().setup_tags_and_filters(extra=extra)
         # Other files come in one way only: a template may extend a layout.
         del self.tags["include"], self.tags["render"]
+        del self.filters["safe"]  # A contact's own words never become markup.
         self.add_tag(ExtendsTag)
         self.add_tag(BlockTag)
         self.add_filter("date", _date)
