@@ -23,7 +23,7 @@ def faults(value: Any, path: str = "", *, max_depth: int = MAX_DEPTH) -> Iterato
             yield path, "must be a finite number"
     elif isinstance(value, dict | list):
         if max_depth == 0:
-            yield path, f"is nested more than {MAX_DEPTH} deep"
+            yield path, "is nested too deep"
         else:
             yield from _inside(value, path, max_depth - 1)
 

@@ -1,0 +1,77 @@
+"""Reading a body: at most 1 MB, in whatever way it comes, strict JSON, nothing that PostgreSQL can't keep."""
+
+import json
+from collections.abc import Mapping
+from io import BytesIO
+from typing import IO, Any, NoReturn, TypeVar
+
+from django.http import HttpRequest
+from pydantic import BaseModel, ValidationError
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+
+from journeys.api.errors import TooLarge
+from journeys.authoring.document import MAX_BODY_DEPTH
+from journeys.authoring.faults import Fault, Faulty, faults_in
+from journeys.logic import json_values
+
+MAX_BYTES = 1_000_000
+
+B = TypeVar("B", bound=BaseModel)
+
+
+class StrictJSONParser(BaseParser):
+    """JSON as RFC 8259 has it, in UTF-8. A body that can't be stored is refused here, with the places."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        data = stream.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise TooLarge
+        value = load(data)
+        unstorable = [Fault(*fault) for fault in json_values.faults(value, max_depth=MAX_BODY_DEPTH)]
+        if unstorable:
+            raise Faulty(unstorable)
+        return value
+
+
+def load(data: bytes) -> Any:
+    """The JSON value in `data`. Raises ParseError."""
+    try:
+        return json.loads(data.decode(), parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ParseError("malformed JSON: nested too deep") from error
+    except ValueError as error:
+        raise ParseError(f"malformed JSON: {error}") from error
+
+
+def parse(model: type[B], value: Any) -> B:
+    """The typed body. Raises Faulty with all that is wrong with it."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise Faulty(faults_in(error)) from error
+
+
+def limit_body(request: HttpRequest) -> None:
+    """Raise TooLarge for a body over the limit, before it is read where its length is announced.
+
+    Django takes a body without Content-Length for an empty one. A server that says that its input ends by itself
+    (gunicorn does, for chunked bodies) is read from here instead.
+    """
+    announced = request.META.get("CONTENT_LENGTH") or ""
+    if announced.isdigit() and int(announced) > MAX_BYTES:
+        raise TooLarge
+    if not announced and request.META.get("wsgi.input_terminated") and "HTTP_TRANSFER_ENCODING" in request.META:
+        data = request.META["wsgi.input"].read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise TooLarge
+        request.META["CONTENT_LENGTH"] = str(len(data))
+        request._stream = BytesIO(data)  # type: ignore[attr-defined]
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
