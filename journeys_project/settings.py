@@ -168,6 +168,13 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "UNAUTHENTICATED_USER": None,
+    # Counted in each web process. The login limit above, which counts failures, is kept in the database.
+    "DEFAULT_THROTTLE_RATES": {
+        "token_account": env.text("TOKEN_RATE_ACCOUNT", "20/min"),
+        "token_address": env.text("TOKEN_RATE_ADDRESS", "60/min"),
+    },
+    "NUM_PROXIES": int(env.flag("TRUST_PROXY")),  # how far X-Forwarded-For is believed
 }
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
@@ -183,6 +190,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "OAS_VERSION": "3.1.0",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from django.utils.text import slugify
 from drf_spectacular.contrib.pydantic import PydanticExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
@@ -64,6 +65,7 @@ def operation(
     good = {code: OpenApiResponse(model, HTTPStatus(code).phrase) for code, model in answers.items()}
     extra: dict[str, Any] = {} if login else {"auth": []}
     return extend_schema(
+        operation_id=slugify(summary).replace("-", "_"),
         summary=summary,
         request=body,
         responses={**good, **refusals},
