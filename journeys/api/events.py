@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from journeys.api import schema
 from journeys.api.answers import EventAnswer, EventAnswers, FieldError, Triggered
 from journeys.api.base import ApiView, answer
-from journeys.api.bodies import EventBody, EventBodies, TriggerBody
+from journeys.api.bodies import EventBodies, EventBody, TriggerBody
 from journeys.api.errors import Gone, refuse
 from journeys.api.reading import parse
 from journeys.authoring.faults import Faulty
@@ -50,18 +50,14 @@ class TriggerView(ApiView):
         if ingested.status == "refused":
             raise Gone
         return answer(
-            Triggered(
-                trigger_type=body.trigger_type, user_id=body.user_id, started_journeys=list(ingested.started)
-            )
+            Triggered(trigger_type=body.trigger_type, user_id=body.user_id, started_journeys=list(ingested.started))
         )
 
 
 class EventsView(ApiView):
     needs = {"POST": ("journeys.add_event",)}
 
-    @schema.operation(
-        "Report events", body=EventBodies, answers={200: EventAnswers}, refuses=(410,), tags=("events",)
-    )
+    @schema.operation("Report events", body=EventBodies, answers={200: EventAnswers}, refuses=(410,), tags=("events",))
     def post(self, request: Request) -> Response:
         """One event, or up to 1,000: then there is an answer for each, in order, and the good ones are kept."""
         if isinstance(request.data, list):

@@ -42,14 +42,10 @@ class JourneysView(ApiView):
         found, links = page(request, _filtered(request), ORDER)
         return answer(JourneyList([JourneyOut.of(journey) for journey in found]), headers=links)
 
-    @schema.operation(
-        "Create a journey", body=JourneyBody, answers={201: JourneyOut}, refuses=(409,), tags=TAGS
-    )
+    @schema.operation("Create a journey", body=JourneyBody, answers={201: JourneyOut}, refuses=(409,), tags=TAGS)
     def post(self, request: Request) -> Response:
         journey = create_journey(parse(request.data), by(request), database_clock())
-        return answer(
-            JourneyOut.of(_whole().get(id=journey.id)), 201, {"Location": f"{request.path}/{journey.id}"}
-        )
+        return answer(JourneyOut.of(_whole().get(id=journey.id)), 201, {"Location": f"{request.path}/{journey.id}"})
 
 
 class JourneyView(ApiView):

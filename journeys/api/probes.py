@@ -53,7 +53,9 @@ def _checks() -> dict[str, Any]:
 
 
 def _warnings() -> list[str]:
-    return [f"{missing} is not set, but {kind} is used by {', '.join(j)}" for kind, missing, j in unconfigured_channels()]
+    return [
+        f"{missing} is not set, but {kind} is used by {', '.join(j)}" for kind, missing, j in unconfigured_channels()
+    ]
 
 
 @require_safe
@@ -62,6 +64,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     token = settings.METRICS_TOKEN
     given = request.headers.get("Authorization", "")
     if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-        return HttpResponse("METRICS_TOKEN: a bearer token is needed\n", status=401, headers={"WWW-Authenticate": "Bearer"})
+        return HttpResponse(
+            "METRICS_TOKEN: a bearer token is needed\n", status=401, headers={"WWW-Authenticate": "Bearer"}
+        )
     text = generate_latest(registry(database_clock())) + generate_latest(REGISTRY)
     return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)

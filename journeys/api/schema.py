@@ -43,9 +43,7 @@ PAGE = (
     OpenApiParameter(
         "page_size", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}, OpenApiParameter.QUERY
     ),
-    OpenApiParameter(
-        "cursor", str, OpenApiParameter.QUERY, description="Where a page begins: follow the Link header."
-    ),
+    OpenApiParameter("cursor", str, OpenApiParameter.QUERY, description="Where a page begins: follow the Link header."),
 )
 
 
@@ -84,9 +82,7 @@ class TypedBodies(PydanticExtension):  # type: ignore[misc]
 
     def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
         mode = "validation" if direction == "request" else "serialization"
-        schema: dict[str, Any] = self.target.model_json_schema(
-            ref_template="#/components/schemas/{model}", mode=mode
-        )
+        schema: dict[str, Any] = self.target.model_json_schema(ref_template="#/components/schemas/{model}", mode=mode)
         for name, part in schema.pop("$defs", {}).items():
             component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, object=name, schema=part)
             auto_schema.registry.register_on_missing(component)

@@ -14,9 +14,7 @@ from journeys.api.base import PublicView, answer
 
 
 class HealthView(PublicView):
-    @schema.operation(
-        "Whether the service works", answers={200: Health, 503: Health}, login=False, tags=("service",)
-    )
+    @schema.operation("Whether the service works", answers={200: Health, 503: Health}, login=False, tags=("service",))
     def get(self, request: Request) -> Response:
         try:
             with connection.cursor() as cursor:

@@ -123,8 +123,12 @@ def parse(body: Any) -> JourneyDocument:
     )
 
 
-def export(journey: Journey) -> dict[str, Any]:
-    """The journey's draft as a document that `parse` reads back to the same."""
+def export(journey: Journey, *, with_order: bool = False) -> dict[str, Any]:
+    """The journey's draft as a document that `parse` reads back to the same.
+
+    Without `order` somebody can move steps about in it; with it, the numbers too come back the same.
+    """
+    steps = draft_steps(journey)
     return {
         "name": journey.name,
         "description": journey.description,
@@ -132,7 +136,7 @@ def export(journey: Journey) -> dict[str, Any]:
         "trigger_config": journey.trigger_config,
         "is_active": journey.is_active,
         "priority": journey.priority,
-        "steps": [export_step(step) for step in draft_steps(journey)],
+        "steps": [export_step(step) | ({"order": step.order} if with_order else {}) for step in steps],
     }
 
 

@@ -18,7 +18,6 @@ from journeys.authoring.document import (
     JourneyDocument,
     StepDocument,
     definition,
-    draft_steps,
     export,
     parse,
 )
@@ -80,10 +79,8 @@ def patch_journey(journey_id: UUID, changes: Mapping[str, Any], by: User | None,
     with transaction.atomic():
         journey = _lock(journey_id)
         was_active = journey.is_active
-        whole = export(journey)
-        for written, step in zip(whole["steps"], draft_steps(journey), strict=True):
-            written["order"] = step.order
-        changed = _save(journey, parse({**whole, **changes}), by, now)
+        whole = {**export(journey, with_order=True), **changes}
+        changed = _save(journey, parse(whole), by, now)
     _follow_up(journey, was_active, changed, now)
     return journey
 

@@ -95,9 +95,7 @@ def test_twenty_concurrent_triggers_start_one_run(client_of: Callable[..., APICl
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_bad_trigger_names_its_field_and_writes_nothing(
-    api: APIClient, change: dict[str, Any], field: str
-) -> None:
+def test_a_bad_trigger_names_its_field_and_writes_nothing(api: APIClient, change: dict[str, Any], field: str) -> None:
     body = {"trigger_type": "signup", "user_id": "u1", **change}
     response = api.post("/api/v1/journeys/trigger", body)
     assert response.status_code == 400
