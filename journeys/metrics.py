@@ -1,8 +1,9 @@
-"""Numbers for Prometheus, read from the database at each request: exact whichever process worked, and after restarts."""
+"""Numbers for Prometheus, read from the database at each request: exact whichever process worked."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import Count, Min, Q, Sum
 from prometheus_client import CollectorRegistry
@@ -37,7 +38,7 @@ def queue_state(now: datetime) -> QueueState:
 
 
 class JourneyCollector(Collector):
-    """The journeys' counters and the queue's gauges. Steps of one name share a series: names are unique in a journey."""
+    """The journeys' counters and the queue's gauges."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -52,7 +53,7 @@ class JourneyCollector(Collector):
         yield self._steps(names)
         yield from self._gauges()
 
-    def _steps(self, names: dict[object, str]) -> Metric:
+    def _steps(self, names: dict[UUID, str]) -> Metric:
         """Steps that did what they are for: an execution counts once, when it succeeds."""
         fired = CounterMetricFamily("journey_step_fired", "Steps that were carried out.", labels=["name", "step"])
         counts = _counted(What.SUCCESS, steps=True)
@@ -68,14 +69,16 @@ class JourneyCollector(Collector):
         state = queue_state(self.now)
         yield GaugeMetricFamily("journey_runs_due", "Runs that are due and that no worker has.", value=state.due)
         yield GaugeMetricFamily(
-            "journey_oldest_due_seconds", "For how long the oldest of them has been due.", value=state.oldest_due_seconds
+            "journey_oldest_due_seconds",
+            "For how long the oldest of them has been due.",
+            value=state.oldest_due_seconds,
         )
         yield GaugeMetricFamily("journey_dead_leases", "Runs whose worker was lost.", value=state.dead_leases)
         yield GaugeMetricFamily("journey_dead_letters", "Executions that finally failed.", value=state.dead_letters)
 
 
 def _counted(what: What, *, steps: bool) -> dict[object, int]:
-    """Counts by journey, or by step. Tallies and totals are read in one statement: what moves between them is seen once."""
+    """Counts by journey or by step. One statement reads tallies and totals: what moves between them is seen once."""
     key = "step_id" if steps else "journey_id"
     chosen = {"what": what, "step_id__isnull": not steps}
     tallies = Tally.objects.filter(**chosen).values(key).annotate(sum=Sum("count")).values_list(key, "sum")

@@ -12,6 +12,9 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+from django_q.conf import Conf
 from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
 
@@ -27,6 +30,7 @@ TICK = "journeys.tasks.tick"
 CHAINS = (1, 2)
 TASK_SECONDS = 10
 TICK_SECONDS = 0.4
+LOST_AFTER = timedelta(seconds=30)
 CHAIN_BROKEN_AFTER = timedelta(seconds=30)
 LEADER_LOCK, CHAIN_LOCK = 0x6A6F7500, 0x6A6F7510
 """Keys of session-level advisory locks ("jou"): PostgreSQL lets go of them when a worker dies."""
@@ -66,9 +70,21 @@ def _lead(deadline: float) -> None:
     while time.monotonic() < deadline and not stopping.is_set():
         now = database_clock()
         beat("tick", now)
-        if is_anything_due(now) and OrmQ.objects.count() < settings.Q_CLUSTER["workers"]:
+        if is_anything_due(now) and _has_room():
             async_task(WORK)
         stopping.wait(TICK_SECONDS)
+
+
+def _has_room() -> bool:
+    """Whether django-q has so few tasks, waiting or at work, that one more would be taken up soon.
+
+    A task that was taken stays in its table until it is done, and for long when its cluster was killed: those taken a
+    while ago don't count.
+    """
+    now = timezone.now()  # The clock that django-q locks by.
+    taken_lately = now + timedelta(seconds=Conf.RETRY) - LOST_AFTER
+    tasks: int = OrmQ.objects.filter(Q(lock__lte=now) | Q(lock__gte=taken_lately)).count()
+    return tasks < int(Conf.WORKERS) + len(CHAINS)
 
 
 @contextmanager

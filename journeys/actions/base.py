@@ -37,9 +37,7 @@ class ConfigError(ValueError):
     """An action's config is wrong. `errors` maps a field's dotted path ("" for the whole) to what is wrong with it."""
 
     def __init__(self, errors: Mapping[str, str]) -> None:
-        super().__init__(
-            "; ".join(f"{field}: {fault}" if field else fault for field, fault in errors.items())
-        )
+        super().__init__("; ".join(f"{field}: {fault}" if field else fault for field, fault in errors.items()))
         self.errors = dict(errors)
 
 
@@ -47,7 +45,7 @@ class Config(BaseModel):
     """The base of every action's config: frozen, strict, and closed to unknown fields.
 
     A field's `title` and `description` are what the builder shows; `json_schema_extra={"widget": …}` picks its widget:
-    `textarea`, `template` (with `"channel"`), `liquid`, `pairs` (rows of name and value), `tag`, or none for a plain input.
+    `textarea`, `template` (with `"channel"`), `liquid`, `pairs` (rows of name and value), `tag`; none is a plain input.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -28,7 +28,7 @@ class Running:
 
     def __init__(self, var: Path, port: int) -> None:
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
-        environment = {"DEBUG": "1", "DEMO": "0", "VAR_DIR": str(var), "PORT": str(port), "Q_WORKERS": "1", **kept}
+        environment = {"DEBUG": "1", "DEMO": "0", "VAR_DIR": str(var), "PORT": str(port), "Q_WORKERS": "3", **kept}
         self.var, self.port = var, port
         self.output = var.with_suffix(".out")
         with self.output.open("wb") as output:
