@@ -13,7 +13,7 @@ test: .venv/installed-dev
 	@unset DJANGO_SETTINGS_MODULE; exec $(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: .venv/installed-dev
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --output-format concise .
 	$(BIN)/ruff format --check .
 	@if [ -d templates ]; then $(BIN)/djlint --quiet --lint templates; fi
 
