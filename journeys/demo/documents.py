@@ -78,9 +78,7 @@ WIN_BACK = {
     "trigger_type": "idle_user",
     "trigger_config": {"idle_days": 14},
     "steps": [
-        _step(
-            "We miss you", "send_email", template="we_miss_you", subject="{{ user.first_name }}, see what is new"
-        ),
+        _step("We miss you", "send_email", template="we_miss_you", subject="{{ user.first_name }}, see what is new"),
         _step("A gift for coming back", "grant_reward", 3 * DAY, reward_type="credit", value="10"),
         _step("Mention the gift", "send_push", title="A gift is waiting", body="$10 of credit is on your account."),
     ],

@@ -64,9 +64,7 @@ class Flow:
         return self.step(step.id) if step is not None else None
 
 
-def compile_flow(
-    definition: Mapping[str, Any], parse_config: Callable[[str, Mapping[str, Any]], Any]
-) -> Flow:
+def compile_flow(definition: Mapping[str, Any], parse_config: Callable[[str, Mapping[str, Any]], Any]) -> Flow:
     """Compile a validated definition. `parse_config(action_type, action_config)` gives a step's typed config."""
     steps = [
         Step(

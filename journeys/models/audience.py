@@ -18,17 +18,13 @@ class Contact(models.Model):
     user_id = models.CharField(max_length=190, unique=True, validators=[RegexValidator(USER_ID_PATTERN)])
     email = models.CharField(max_length=254, blank=True, default="")
     telegram_chat_id = models.CharField(max_length=64, blank=True, default="")
-    telegram_dead_at = models.DateTimeField(
-        null=True, help_text="When Telegram said that this chat can't be reached."
-    )
+    telegram_dead_at = models.DateTimeField(null=True, help_text="When Telegram said that this chat can't be reached.")
     timezone = models.CharField(max_length=64, blank=True, default="")
     locale = models.CharField(max_length=35, blank=True, default="")
     attributes = models.JSONField(default=dict)
     # Messages to a test contact are captured, whatever is configured: the demo's people are such.
     is_test = models.BooleanField(default=False)
-    last_event_at = models.DateTimeField(
-        null=True, help_text="The last event; those that detectors make don't count."
-    )
+    last_event_at = models.DateTimeField(null=True, help_text="The last event; those that detectors make don't count.")
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -73,9 +69,7 @@ class Detection(models.Model):
 
     class Meta:
         db_table = "detections"
-        constraints = [
-            models.UniqueConstraint(fields=["journey", "contact"], name="one_detection_per_journey_contact")
-        ]
+        constraints = [models.UniqueConstraint(fields=["journey", "contact"], name="one_detection_per_journey_contact")]
 
     def __str__(self) -> str:
         return self.marker
@@ -127,9 +121,7 @@ class ContactTag(models.Model):
     """A tag on a contact. `execution_id` names the step that put it there; None means the API."""
 
     id = models.BigAutoField(primary_key=True)
-    contact = models.ForeignKey(
-        Contact, on_delete=models.CASCADE, related_name="contact_tags", db_index=False
-    )
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="contact_tags", db_index=False)
     tag = models.ForeignKey(Tag, on_delete=models.CASCADE, related_name="contact_tags")
     execution_id = models.UUIDField(null=True)
     applied_at = models.DateTimeField()

@@ -45,17 +45,13 @@ class JourneyVersion(models.Model):
     number = models.PositiveIntegerField()
     trigger_type = models.CharField(max_length=50)
     definition = models.JSONField()
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
-    )
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField()
 
     class Meta:
         db_table = "journey_versions"
         ordering = ("-number",)
-        constraints = [
-            models.UniqueConstraint(fields=["journey", "number"], name="one_version_of_each_number")
-        ]
+        constraints = [models.UniqueConstraint(fields=["journey", "number"], name="one_version_of_each_number")]
 
     def __str__(self) -> str:
         return f"version {self.number}"

@@ -84,19 +84,13 @@ class UserJourney(models.Model):
 
     due_at = models.DateTimeField(null=True)
     parked_due_at = models.DateTimeField(null=True)
-    step_due_at = models.DateTimeField(
-        null=True
-    )  # What the current step was meant for; retries don't move it.
+    step_due_at = models.DateTimeField(null=True)  # What the current step was meant for; retries don't move it.
     previous_ended_at = models.DateTimeField()
     attempts = models.PositiveSmallIntegerField(default=0)  # Of the current step.
     claim_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
-    deaths = models.PositiveSmallIntegerField(
-        default=0
-    )  # How often a lease ended with no word from its worker.
-    moved = models.BooleanField(
-        default=False
-    )  # To another version: steps behind the pointer may be done already.
+    deaths = models.PositiveSmallIntegerField(default=0)  # How often a lease ended with no word from its worker.
+    moved = models.BooleanField(default=False)  # To another version: steps behind the pointer may be done already.
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -122,9 +116,7 @@ class UserJourney(models.Model):
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["due_at"], name="runs_due", condition=Q(status="active", due_at__isnull=False)
-            ),
+            models.Index(fields=["due_at"], name="runs_due", condition=Q(status="active", due_at__isnull=False)),
             models.Index(fields=["-started_at"], name="runs_started"),
             models.Index(fields=["status", "-started_at"], name="runs_status_started"),
             models.Index(fields=["journey", "status"], name="runs_journey_status"),
@@ -170,9 +162,7 @@ class StepExecution(models.Model):
             models.Index(fields=["-executed_at"], name="executions_executed"),
             models.Index(fields=["status", "-executed_at"], name="executions_status_executed"),
             models.Index(fields=["-dead_at"], name="executions_dead", condition=Q(dead_at__isnull=False)),
-            models.Index(
-                fields=["replay_at"], name="executions_replay", condition=Q(replay_at__isnull=False)
-            ),
+            models.Index(fields=["replay_at"], name="executions_replay", condition=Q(replay_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
