@@ -43,19 +43,16 @@ class ApiView(APIView):
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
         return errors.answer
 
-    def permission_denied(self, request: Request, message: str | None = None, code: str | None = None) -> None:
-        """A method that isn't there is 405 for whoever may log in, whatever their permissions."""
-        allowed = request.method in self.allowed_methods
-        if not allowed and request.user and request.user.is_authenticated:
-            self.http_method_not_allowed(request)
-        super().permission_denied(request, message, code)
-
 
 class PublicView(ApiView):
     """A view that needs no login; a wrong token does not matter to it."""
 
     permission_classes: Any = ()
     authentication_classes: Any = ()
+
+    def get_authenticate_header(self, request: Request) -> str:
+        """Every 401 carries a challenge (RFC 9110 §11.6.1), also where a body holds the credentials."""
+        return 'Bearer realm="api"'
 
 
 def by(request: Request) -> User:

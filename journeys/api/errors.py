@@ -30,15 +30,13 @@ def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
     """The response to what a view raised; None for what nobody foresaw."""
     match exception:
         case Faulty():
-            faults, code = exception.faults, status.HTTP_400_BAD_REQUEST
+            return Response(as_json(exception.faults), status=status.HTTP_400_BAD_REQUEST)
         case NameTaken():
-            faults, code = [Fault("name", str(exception))], status.HTTP_409_CONFLICT
-        case _:
-            response = exception_handler(exception, context)
-            if response is not None:
-                response.data = as_json([Fault("", message) for message in _messages(response.data)])
-            return response
-    return Response(as_json(faults), status=code)
+            return Response(as_json([Fault("name", str(exception))]), status=status.HTTP_409_CONFLICT)
+    response = exception_handler(exception, context)
+    if response is not None:
+        response.data = as_json([Fault("", message) for message in _messages(response.data)])
+    return response
 
 
 def as_json(faults: list[Fault]) -> dict[str, Any]:

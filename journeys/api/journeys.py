@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -32,8 +33,8 @@ class JourneysView(ApiView):
         answers={200: JourneyList},
         refuses=(400,),
         parameters=(
-            schema.OpenApiParameter("trigger_type", str, enum=list(TRIGGERS)),
-            schema.OpenApiParameter("is_active", bool),
+            OpenApiParameter("trigger_type", str, enum=list(TRIGGERS)),
+            OpenApiParameter("is_active", bool),
             *schema.PAGE,
         ),
         tags=TAGS,

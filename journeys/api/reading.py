@@ -70,7 +70,7 @@ def limit_body(request: HttpRequest) -> None:
         if len(data) > MAX_BYTES:
             raise TooLarge
         request.META["CONTENT_LENGTH"] = str(len(data))
-        request._stream = BytesIO(data)  # type: ignore[attr-defined]
+        request._stream = BytesIO(data)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.http import Http404
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -27,7 +28,7 @@ class UserRunsView(ApiView):
         refuses=(400, 404),
         parameters=(
             schema.USER_ID,
-            schema.OpenApiParameter("status_filter", str, enum=list(RunStatus.values)),
+            OpenApiParameter("status_filter", str, enum=list(RunStatus.values)),
             *schema.PAGE,
         ),
         tags=TAGS,

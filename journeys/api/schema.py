@@ -73,7 +73,7 @@ def operation(
     )
 
 
-class TypedBodies(PydanticExtension):  # type: ignore[misc]
+class TypedBodies(PydanticExtension):  # type: ignore[no-untyped-call]
     """Bodies as they are checked (what has a default may be absent), answers as they are sent."""
 
     target_class = "pydantic.BaseModel"
@@ -84,6 +84,7 @@ class TypedBodies(PydanticExtension):  # type: ignore[misc]
         mode = "validation" if direction == "request" else "serialization"
         schema: dict[str, Any] = self.target.model_json_schema(ref_template="#/components/schemas/{model}", mode=mode)
         for name, part in schema.pop("$defs", {}).items():
-            component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, object=name, schema=part)
+            kind = ResolvedComponent.SCHEMA
+            component = ResolvedComponent(name=name, type=kind, object=name, schema=part)  # type: ignore[no-untyped-call]
             auto_schema.registry.register_on_missing(component)
         return schema
