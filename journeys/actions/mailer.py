@@ -31,6 +31,7 @@ AWAY_AFTER = 2
 MAX_REASON = 300
 
 _TRANSIENT_STATUS = frozenset((408, 425, 429))
+_TAKEN = frozenset(("sent", "queued"))
 _REFUSED_KEY = frozenset((401, 403))
 
 
@@ -89,21 +90,14 @@ class _Line:
     def send(self, outgoing: Outgoing) -> Delivered:
         if self._unreached >= AWAY_AFTER:
             raise TransientError("not tried: the mail server did not answer for the messages before")
-        mail = Mail(outgoing)
         try:
-            try:
-                self._try(mail)
-            except smtplib.SMTPServerDisconnected:
-                # Servers close a connection that has been idle, or has carried enough. That is this message's fault
-                # only if it happens on a fresh one too.
-                was_used = self._has_sent
-                self.hang_up()
-                if not was_used:
-                    raise
-                self._try(mail)
+            mail = Mail(outgoing)
+            self._deliver(mail)
         except (smtplib.SMTPException, AnymailError, ImproperlyConfigured, OSError, ValueError) as error:
             raise self._fault(error) from error
         self._has_sent, self._unreached = True, 0
+        if not _is_taken(mail):
+            raise PermanentError("the e-mail provider took no recipient")
         return Delivered({"status": "sent", "message_id": _message_id(mail)})
 
     def hang_up(self) -> None:
@@ -113,26 +107,41 @@ class _Line:
             with suppress(smtplib.SMTPException, OSError):
                 backend.close()
 
+    def _deliver(self, mail: Mail) -> None:
+        try:
+            self._try(mail)
+        except smtplib.SMTPServerDisconnected:
+            # Servers close a connection that has been idle, or has carried enough. That is this message's fault only
+            # if it happens on a fresh one too.
+            was_used = self._has_sent
+            self.hang_up()
+            if not was_used:
+                raise
+            self._try(mail)
+
     def _try(self, mail: Mail) -> None:
         if self._backend is None:
             self._open()
-        if self._backend is not None:
-            self._backend.send_messages([mail])
+        if self._backend is not None and self._backend.send_messages([mail]) == 0:
+            raise PermanentError("the mail backend did not send it")
 
     def _open(self) -> None:
+        self._backend = backend = get_connection()
+        if isinstance(backend, SmtpBackend) and backend.timeout is None:
+            backend.timeout = TIMEOUT_SECONDS
         try:
-            backend = get_connection()
-            if isinstance(backend, SmtpBackend) and backend.timeout is None:
-                backend.timeout = TIMEOUT_SECONDS
             backend.open()
         except smtplib.SMTPAuthenticationError as error:
-            self._unreached = AWAY_AFTER
+            self._away()
             raise TransientError(f"the mail server refused the login: {_answer(error)}", MISCONFIGURED_RETRY) from error
         except (smtplib.SMTPException, OSError) as error:
             # Also a 5xx: a server that refuses to talk at all says nothing about this message.
-            self._unreached = AWAY_AFTER
+            self._away()
             raise TransientError(f"the mail server can't be reached: {_reason(error)}") from error
-        self._backend = backend
+
+    def _away(self) -> None:
+        self._unreached = AWAY_AFTER
+        self.hang_up()
 
     def _fault(self, error: Exception) -> Exception:
         """What went wrong, as one of the two errors that a channel may raise."""
@@ -140,7 +149,7 @@ class _Line:
             case smtplib.SMTPException():
                 return self._smtp_fault(error)
             case ImproperlyConfigured():
-                self._unreached = AWAY_AFTER
+                self._away()
                 return TransientError(f"e-mail is not configured rightly: {_reason(error)}", MISCONFIGURED_RETRY)
             case AnymailError():
                 return self._api_fault(error)
@@ -179,6 +188,14 @@ class _Line:
     def _lost(self) -> None:
         self._unreached += 1
         self.hang_up()
+
+
+def _is_taken(mail: Mail) -> bool:
+    """Anymail raises for a refusal that it understands; one that it doesn't is left as unknown and gets no id."""
+    status = getattr(mail, "anymail_status", None)
+    if status is None:
+        return True
+    return not _TAKEN.isdisjoint(status.status or ()) or isinstance(status.message_id, str)
 
 
 def _message_id(mail: Mail) -> str:
