@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from django.templatetags.static import static
+from django.urls import reverse_lazy
 from structlog.tracebacks import ExceptionDictTransformer
 
 from journeys_project import environment as env
@@ -195,6 +197,86 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+}
+
+# --- Admin ----------------------------------------------------------------------------------------
+
+
+def _page(title: str, icon: str, model: str, action: str = "view") -> dict[str, Any]:
+    """A link in the sidebar, for those who may see the page."""
+    app, name = model.split(".")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
+        "permission": lambda request: request.user.has_perm(f"{app}.{action}_{name}"),
+    }
+
+
+UNFOLD = {
+    "SITE_TITLE": "Journeys",
+    "SITE_HEADER": "Journeys",
+    "SITE_SYMBOL": "route",
+    "SITE_URL": None,
+    "STYLES": [lambda request: static("journeys/admin.css")],
+    "DASHBOARD_CALLBACK": "journeys.admin.dashboard.dashboard",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(96.9% .016 293.8)",
+            "100": "oklch(94.3% .029 294.6)",
+            "200": "oklch(89.4% .057 293.3)",
+            "300": "oklch(81.1% .111 293.6)",
+            "400": "oklch(70.2% .183 293.5)",
+            "500": "oklch(60.6% .25 292.7)",
+            "600": "oklch(54.1% .281 293)",
+            "700": "oklch(49.1% .27 292.6)",
+            "800": "oklch(43.2% .232 292.8)",
+            "900": "oklch(38% .189 293.7)",
+            "950": "oklch(28.3% .141 291.1)",
+        }
+    },
+    "SIDEBAR": {
+        "navigation": [
+            {
+                "items": [
+                    {"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")},
+                    _page("Journeys", "route", "journeys.journey"),
+                    _page("Message templates", "draft", "journeys.messagetemplate"),
+                ]
+            },
+            {
+                "title": "What happened",
+                "separator": True,
+                "items": [
+                    _page("Runs", "directions_walk", "journeys.userjourney"),
+                    _page("Executions", "checklist", "journeys.stepexecution"),
+                    _page("Messages", "mail", "journeys.message"),
+                    _page("Events", "bolt", "journeys.event"),
+                    _page("Dead letters", "report", "journeys.deadletter"),
+                ],
+            },
+            {
+                "title": "People",
+                "separator": True,
+                "items": [
+                    _page("Contacts", "group", "journeys.contact"),
+                    _page("Tags", "sell", "journeys.tag"),
+                    _page("Rewards", "redeem", "journeys.reward"),
+                ],
+            },
+            {
+                "title": "Administration",
+                "separator": True,
+                "collapsible": True,
+                "items": [
+                    _page("Operators", "badge", "auth.user"),
+                    _page("Groups", "groups", "auth.group"),
+                    _page("Schedules", "schedule", "django_q.schedule", "change"),
+                    _page("Failed tasks", "error", "django_q.failure", "change"),
+                ],
+            },
+        ]
+    },
 }
 
 # --- Channels: each is optional, and what a step needs and lacks is that step's error -------------

@@ -1,0 +1,291 @@
+"""The journey page's forms: a journey's settings and trigger, and one form per step.
+
+They read what was entered into a document; journeys.authoring judges and stores it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import User
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from journeys.actions.base import ConfigError
+from journeys.actions.registry import ACTIONS, parse_config
+from journeys.admin.config_form import config_fields, initial_config, raw_config
+from journeys.admin.fields import ConditionField, DelayField
+from journeys.admin.vocabulary import Vocabulary, vocabulary
+from journeys.authoring.document import DocumentError, parse
+from journeys.authoring.faults import Fault
+from journeys.authoring.publish import NameTaken, create_journey, save_journey
+from journeys.engine.triggers import TRIGGERS, parse_trigger, unwrap
+from journeys.models import Journey, JourneyStep, OnFailure
+
+MAX_STEPS = 200
+STEP = re.compile(r"steps\[(\d+)\]\.?(.*)")
+ACTION_CHOICES = [("", "Choose what happens…"), *((kind, action.label) for kind, action in ACTIONS.items())]
+TRIGGER_CHOICES = [(kind, trigger.label) for kind, trigger in TRIGGERS.items()]
+
+
+class TypedForm(forms.Form):
+    """A form of which one choice decides what further fields there are, under `<group>-`."""
+
+    group: str
+
+    def add_config(self, config_class: Any, words: Vocabulary, raw: Mapping[str, Any]) -> None:
+        initial = initial_config(config_class, raw)
+        for name, field in config_fields(config_class, words.template_choices, without=("condition",)).items():
+            self.fields[f"{self.group}-{name}"] = field
+            self.initial[f"{self.group}-{name}"] = initial.get(name)
+
+    def entered(self) -> dict[str, Any]:
+        start = f"{self.group}-"
+        return {name.removeprefix(start): value for name, value in self.cleaned_data.items() if name.startswith(start)}
+
+    def config_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name.startswith(f"{self.group}-")]
+
+    def refuse(self, errors: Mapping[str, str], whole: str) -> None:
+        """Put each fault of a config beside its field; what is about none of them, beside the field `whole`."""
+        for path, fault in errors.items():
+            name = f"{self.group}-{path.partition('.')[0].partition('[')[0]}"
+            self.place(name if name in self.fields else whole, fault)
+
+    def place(self, field: str | None, fault: str) -> None:
+        """Add a fault, once. Authoring says it as a predicate ("must be …"); beside a field it is a sentence."""
+        if field not in self.fields:
+            field = None
+        sentence = as_sentence(fault)
+        if sentence not in self.errors.get(field or "__all__", []):
+            self.add_error(field, sentence)
+
+
+class JourneyForm(TypedForm):
+    group = "trigger"
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    name = forms.CharField(max_length=255, widget=UnfoldAdminTextInputWidget())
+    description = forms.CharField(
+        required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}), help_text="For your colleagues."
+    )
+    is_active = forms.BooleanField(
+        label="Active",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget(),
+        help_text="Switched off, it starts nobody, and people inside wait where they are.",
+    )
+    priority = forms.IntegerField(
+        initial=0,
+        widget=UnfoldAdminIntegerFieldWidget(),
+        help_text="When one event starts several journeys, the higher goes first.",
+    )
+    trigger_type = forms.ChoiceField(label="Starts when", choices=TRIGGER_CHOICES, widget=UnfoldAdminSelectWidget())
+    condition = ConditionField(label="Only if")
+
+    def __init__(self, data: Any = None, *, journey: Journey | None, words: Vocabulary, kind: str = "") -> None:
+        super().__init__(data, initial=_journey_initial(journey), use_required_attribute=False)
+        self.journey = journey
+        chosen = (self.data.get("trigger_type") if self.is_bound else kind or self.initial["trigger_type"]) or ""
+        if chosen in TRIGGERS:
+            raw = unwrap(journey.trigger_config) if journey and journey.trigger_type == chosen else {}
+            self.add_config(TRIGGERS[chosen].config_class, words, raw)
+
+    def clean(self) -> dict[str, Any]:
+        if self.journey and self.cleaned_data.get("seen") != str(self.journey.live_version_id):
+            self.add_error(None, "Somebody else saved this journey while you were editing it. Reload to see theirs.")
+        if not self.errors:
+            kind = self.cleaned_data["trigger_type"]
+            raw = raw_config(TRIGGERS[kind].config_class, self.entered())
+            if condition := self.cleaned_data["condition"]:
+                raw["condition"] = condition
+            self.cleaned_data["trigger_config"] = raw
+            try:
+                parse_trigger(kind, raw)
+            except ConfigError as error:
+                self.refuse(error.errors, "trigger_type")
+        return self.cleaned_data
+
+
+class StepForm(TypedForm):
+    group = "config"
+
+    key = forms.CharField(required=False, widget=forms.HiddenInput)
+    name = forms.CharField(
+        label="Name", max_length=255, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "Welcome e-mail"})
+    )
+    action_type = forms.ChoiceField(label="Action", choices=ACTION_CHOICES, widget=UnfoldAdminSelectWidget())
+    delay = DelayField(label="Wait before it")
+    condition = ConditionField(label="Only if")
+    on_failure = forms.ChoiceField(
+        label="If it finally fails", choices=OnFailure.choices, widget=UnfoldAdminSelectWidget()
+    )
+    is_active = forms.BooleanField(label="Switched on", required=False, widget=UnfoldBooleanSwitchWidget())
+    # Last, and hidden: the page's order of steps.
+    order = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, words: Vocabulary, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        chosen = self.data.get(self.add_prefix("action_type")) if self.is_bound else self.initial.get("action_type")
+        if chosen in ACTIONS:
+            self.add_config(ACTIONS[chosen].config_class, words, self.initial.get("action_config", {}))
+
+    def clean(self) -> dict[str, Any]:
+        kind: str = self.cleaned_data.get("action_type", "")
+        if kind and not any(name.startswith("config-") for name in self.errors):
+            raw = raw_config(ACTIONS[kind].config_class, self.entered())
+            self.cleaned_data["action_config"] = raw
+            try:
+                parse_config(kind, raw)
+            except ConfigError as error:
+                self.refuse(error.errors, "action_type")
+        return self.cleaned_data
+
+    def document(self) -> dict[str, Any]:
+        entered = self.cleaned_data
+        step = {
+            "name": entered["name"],
+            "action_type": entered["action_type"],
+            "action_config": entered["action_config"],
+            "delay_minutes": entered["delay"] or 0,
+            "condition": entered["condition"],
+            "on_failure": entered["on_failure"],
+            "is_active": entered["is_active"],
+        }
+        return {"key": entered["key"], **step} if entered["key"] else step
+
+
+StepFormSet = forms.formset_factory(
+    StepForm, extra=0, can_delete=True, max_num=MAX_STEPS, validate_max=True, absolute_max=MAX_STEPS * 2
+)
+NEW_STEP = {"is_active": True, "on_failure": OnFailure.CONTINUE, "delay": 0}
+
+
+class JourneyEditor:
+    """One journey on its page: the two forms together, with what they may suggest."""
+
+    def __init__(self, journey: Journey | None, data: Any = None) -> None:
+        self.journey = journey
+        self.words = vocabulary()
+        self.form = JourneyForm(data, journey=journey, words=self.words)
+        initial = [_step_initial(step) for step in _draft(journey)]
+        options = {"words": self.words, "empty_permitted": False}
+        self.steps = StepFormSet(data, initial=None if data else initial, prefix="steps", form_kwargs=options)
+
+    def is_valid(self) -> bool:
+        """Whether a document came of it that may be saved. If not, each error stands in its form."""
+        is_whole = all([self.form.is_valid(), self.steps.is_valid()])
+        if is_whole:
+            try:
+                parse(self.document())
+            except DocumentError as error:
+                self._place(error.faults)
+                return False
+        return is_whole
+
+    def live_steps(self) -> list[StepForm]:
+        """The steps that were not deleted, in the page's order."""
+        kept = [form for form in self.steps.forms if not (self.steps.is_bound and form["DELETE"].value())]
+        return sorted(kept, key=_order) if self.steps.is_bound else kept
+
+    def shown_steps(self) -> list[StepForm]:
+        """All steps, the deleted ones included, in the page's order: deleting is undone until it is saved."""
+        return sorted(self.steps.forms, key=_order) if self.steps.is_bound else list(self.steps.forms)
+
+    def document(self) -> dict[str, Any]:
+        entered = self.form.cleaned_data
+        names = ("name", "description", "trigger_type", "trigger_config", "is_active", "priority")
+        return {name: entered[name] for name in names} | {"steps": [step.document() for step in self.live_steps()]}
+
+    def save(self, by: User, now: datetime) -> Journey | None:
+        """Store and publish it, or put the reason why that can't be into the forms and return None."""
+        try:
+            document = parse(self.document())
+            if self.journey is None:
+                return create_journey(document, by, now)
+            return save_journey(self.journey.pk, document, by, now)
+        except NameTaken:
+            self.form.add_error("name", "There is already a journey of this name.")
+        except DocumentError as error:
+            self._place(error.faults)
+        return None
+
+    def error_count(self) -> int:
+        forms_in_use = [self.form, *self.live_steps()] if self.form.is_bound else []
+        return sum(len(faults) for form in forms_in_use for faults in form.errors.values())
+
+    def trigger_forms(self) -> list[tuple[Any, JourneyForm]]:
+        """Each trigger with an empty form of its own fields, for the browser to choose from."""
+        return [(trigger, JourneyForm(journey=None, words=self.words, kind=kind)) for kind, trigger in TRIGGERS.items()]
+
+    def action_forms(self) -> list[tuple[Any, StepForm]]:
+        return [(action, self._blank({**NEW_STEP, "action_type": kind})) for kind, action in ACTIONS.items()]
+
+    def blank_step(self) -> StepForm:
+        return self._blank(NEW_STEP)
+
+    def _blank(self, initial: dict[str, Any]) -> StepForm:
+        form = StepForm(
+            initial=dict(initial), prefix="steps-__prefix__", words=self.words, use_required_attribute=False
+        )
+        self.steps.add_fields(form, None)
+        return form
+
+    def _place(self, faults: Iterable[Fault]) -> None:
+        steps = self.live_steps()
+        for fault in faults:
+            found = STEP.fullmatch(fault.path)
+            form: TypedForm = steps[int(found[1])] if found and int(found[1]) < len(steps) else self.form
+            form.place(_field_of(found[2] if found else fault.path), fault.message)
+
+
+def as_sentence(fault: str) -> str:
+    if fault == "Field required":
+        return "This is required."
+    is_predicate = fault.split(" ", 1)[0] in ("is", "must", "has", "names", "contains")
+    return f"This {fault}." if is_predicate else f"{fault[:1].upper()}{fault[1:]}"
+
+
+def _field_of(path: str) -> str | None:
+    """The form's field that a path of the document is entered in."""
+    first, _, rest = path.partition(".")
+    inner = rest.partition(".")[0].partition("[")[0]
+    match first.partition("[")[0]:
+        case "trigger_config":
+            return "condition" if inner == "condition" else f"trigger-{inner}" if inner else "trigger_type"
+        case "action_config":
+            return f"config-{inner}" if inner else "action_type"
+        case "delay_minutes":
+            return "delay"
+        case other:
+            return other or None
+
+
+def _order(form: StepForm) -> int:
+    raw = str(form["order"].value() or "")
+    return int(raw) if raw.isdecimal() else MAX_STEPS
+
+
+def _draft(journey: Journey | None) -> Iterable[JourneyStep]:
+    return journey.steps.filter(archived_at=None).order_by("order", "id") if journey else ()
+
+
+def _journey_initial(journey: Journey | None) -> dict[str, Any]:
+    if journey is None:
+        return {"is_active": False, "priority": 0, "trigger_type": "signup"}
+    names = ("name", "description", "is_active", "priority", "trigger_type")
+    own = {name: getattr(journey, name) for name in names}
+    condition = unwrap(journey.trigger_config).get("condition")
+    return own | {"condition": condition, "seen": str(journey.live_version_id)}
+
+
+def _step_initial(step: JourneyStep) -> dict[str, Any]:
+    names = ("key", "name", "action_type", "action_config", "condition", "on_failure", "is_active", "order")
+    return {name: getattr(step, name) for name in names} | {"delay": step.delay_minutes}

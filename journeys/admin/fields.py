@@ -1,0 +1,198 @@
+"""Form fields for what an operator says in words and a document says in JSON: delays, conditions, pairs."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES, TEXTAREA_CLASSES
+
+from journeys.logic.condition_text import ConditionTextError, from_text, to_text
+from journeys.logic.conditions import OPERATORS, ConditionError, validate
+from journeys.logic.timing import MAX_DELAY_MINUTES
+
+INPUT, SELECT, TEXTAREA = (" ".join(classes) for classes in (INPUT_CLASSES, SELECT_CLASSES, TEXTAREA_CLASSES))
+EXACT_IN_BROWSERS = 2**53
+UNITS = ((1, "minutes"), (60, "hours"), (60 * 24, "days"), (60 * 24 * 7, "weeks"))
+
+
+def largest_unit(minutes: int) -> int:
+    """The longest unit, in minutes, that names this delay with a whole number."""
+    return max((size for size, _ in UNITS if minutes and minutes % size == 0), default=1)
+
+
+def delay_in_words(minutes: int) -> str:
+    """ "2 days"; nothing for no delay."""
+    if not minutes:
+        return ""
+    size = largest_unit(minutes)
+    number, name = minutes // size, dict(UNITS)[size]
+    return f"{number} {name if number != 1 else name.removesuffix('s')}"
+
+
+class DelayWidget(forms.MultiWidget):
+    template_name = "journeys/admin/widgets/delay.html"
+
+    def __init__(self) -> None:
+        number = forms.NumberInput(attrs={"class": INPUT, "min": 0, "step": 1, "aria-label": "Wait: how many"})
+        unit = forms.Select(choices=UNITS, attrs={"class": SELECT, "aria-label": "Wait: unit"})
+        super().__init__({"number": number, "unit": unit})
+
+    def decompress(self, value: int | None) -> list[Any]:
+        size = largest_unit(value or 0)
+        return ["" if value is None else value // size, size]
+
+    def id_for_label(self, id_: str) -> str:
+        return f"{id_}_0" if id_ else ""
+
+
+class DelayField(forms.MultiValueField):
+    """Minutes, entered as a number and a unit."""
+
+    widget = DelayWidget
+
+    def __init__(self, **kwargs: Any) -> None:
+        number = forms.IntegerField(min_value=0)
+        unit = forms.TypedChoiceField(choices=UNITS, coerce=int, empty_value=1)
+        super().__init__((number, unit), **{**kwargs, "require_all_fields": False, "required": False})
+
+    def compress(self, data_list: list[int]) -> int | None:
+        number, unit = [*data_list, None, None][:2]
+        if number is None:
+            return None
+        minutes = number * (unit or 1)
+        if minutes > MAX_DELAY_MINUTES:
+            raise forms.ValidationError("A wait may be ten years long at most.")
+        return minutes
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionInput:
+    """What was entered: rows as the browser wrote them, or the experts' text."""
+
+    mode: str
+    rows: str
+    text: str
+
+
+class ConditionWidget(forms.Widget):
+    """Rows of field, operator and value (static/journeys/condition.js), or one text."""
+
+    template_name = "journeys/admin/widgets/condition.html"
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> ConditionInput:
+        mode = "text" if data.get(f"{name}_mode") == "text" else "rows"
+        return ConditionInput(mode, data.get(f"{name}_rows", ""), data.get(f"{name}_text", ""))
+
+    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+        return f"{name}_mode" not in data
+
+    def id_for_label(self, id_: str) -> str:
+        return ""  # A group of controls: the template labels it.
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        entered = value if isinstance(value, ConditionInput) else as_input(value)
+        context["widget"] |= {"entered": entered, "textarea_class": TEXTAREA}
+        return context
+
+
+class ConditionField(forms.Field):
+    """A condition as a document holds it, or None."""
+
+    widget = ConditionWidget
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, **kwargs)
+
+    def clean(self, value: ConditionInput) -> dict[str, Any] | None:
+        try:
+            condition = from_text(value.text) if value.mode == "text" else _from_rows(value.rows)
+            validate(condition)
+        except ConditionTextError as error:
+            raise forms.ValidationError(str(error)) from error
+        except ConditionError as error:
+            raise forms.ValidationError(in_rows(error)) from error
+        return condition or None
+
+
+def as_input(condition: Any) -> ConditionInput:
+    """How a stored condition is shown: as rows where rows can say it, else as text."""
+    text = to_text(condition) if condition else ""
+    mode = "rows" if rows_can_say(condition) else "text"
+    return ConditionInput(mode, json.dumps(condition) if condition else "", text)
+
+
+def rows_can_say(condition: Any) -> bool:
+    """Whether it is one comparison, or one group of comparisons whose lists hold values of one type."""
+    if not condition:
+        return True
+    leaves = condition.get("all") or condition.get("any") or [condition]
+    return all("field" in leaf and _one_type(leaf.get("value")) for leaf in leaves)
+
+
+def in_rows(error: ConditionError) -> str:
+    """The fault in the words of someone who sees rows, not paths."""
+    where, _, part = error.path.rpartition("]")
+    part = part.strip(".") or ("" if where else error.path)
+    number = where.rpartition("[")[2]
+    row = f"Row {int(number) + 1}" if where in (f"all[{number}", f"any[{number}") else ""
+    names = {"field": "the field", "op": "the operator", "value": "the value"}
+    subject = ", ".join(filter(None, [row, names.get(part.partition("[")[0], part)]))
+    return f"{subject[:1].upper()}{subject[1:]}: {error.message}" if subject else error.message
+
+
+def _one_type(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    numbers = [each for each in values if isinstance(each, int | float) and not isinstance(each, bool)]
+    if any(abs(number) > EXACT_IN_BROWSERS for number in numbers):
+        return False
+    return not isinstance(value, list) or len(numbers) == len(value) or all(isinstance(each, str) for each in value)
+
+
+def _from_rows(rows: str) -> Any:
+    try:
+        return json.loads(rows) if rows else None
+    except ValueError as error:
+        raise ConditionError("", "could not be read: reload the page and enter it again") from error
+
+
+def operator_choices() -> list[dict[str, str]]:
+    """What the browser needs to know of the operators."""
+    return [{"op": op, "label": operator.label, "takes": operator.takes} for op, operator in OPERATORS.items()]
+
+
+class PairsWidget(forms.Widget):
+    """Rows of name and value; their inputs repeat two names, so the rows need no numbering."""
+
+    template_name = "journeys/admin/widgets/pairs.html"
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[tuple[str, str]]:
+        return list(zip(data.getlist(f"{name}_name"), data.getlist(f"{name}_value"), strict=False))
+
+    def id_for_label(self, id_: str) -> str:
+        return ""
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        rows = list(value.items()) if isinstance(value, dict) else list(value or [])
+        context["widget"] |= {"rows": rows, "input_class": INPUT}
+        return context
+
+
+class PairsField(forms.Field):
+    """A mapping of texts."""
+
+    widget = PairsWidget
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "required": False})
+
+    def clean(self, value: list[tuple[str, str]]) -> dict[str, str]:
+        rows = [(name.strip(), text) for name, text in value if name.strip() or text]
+        names = [name for name, _ in rows]
+        if "" in names:
+            raise forms.ValidationError(f"Row {names.index('') + 1}: the name is missing.")
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise forms.ValidationError(f"“{twice}” is there twice.")
+        return dict(rows)

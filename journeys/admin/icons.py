@@ -1,0 +1,20 @@
+"""Symbols for kinds, from the Material font that the admin brings along."""
+
+ICONS = {
+    "send_email": "mail",
+    "send_telegram": "send",
+    "send_push": "notifications",
+    "apply_tag": "new_label",
+    "remove_tag": "label_off",
+    "grant_reward": "redeem",
+    "trigger_webhook": "webhook",
+    "schedule_next": "schedule",
+    "email": "mail",
+    "telegram": "send",
+    "push": "notifications",
+    "webhook": "webhook",
+}
+
+
+def icon_of(kind: str) -> str:
+    return ICONS.get(kind, "bolt")

@@ -1,0 +1,217 @@
+"""Runs, their executions, and the dead letters among them."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.decorators import action, display
+
+from journeys.actions.registry import ACTIONS
+from journeys.admin.icons import icon_of
+from journeys.admin.readonly import ReadOnlyAdmin, as_uuid, matching_contacts
+from journeys.engine import replay
+from journeys.engine.clock import database_clock
+from journeys.engine.wake import after_commit
+from journeys.models import DeadLetter, Journey, Message, RunStatus, StepExecution, UserJourney
+
+RUN_COLOURS = {"active": "info", "completed": "success", "failed": "danger", "paused": "warning"}
+EXECUTION_COLOURS = {"success": "success", "failed": "danger", "pending": "info"}
+
+
+class JourneyFilter(admin.SimpleListFilter):
+    title = "journey"
+    parameter_name = "journey"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(str(pk), name) for pk, name in Journey.objects.order_by("name").values_list("pk", "name")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(journey_id=as_uuid(self.value() or "")) if self.value() else queryset
+
+
+@admin.register(UserJourney)
+class RunAdmin(ReadOnlyAdmin):
+    list_display = ("person", "journey_name", "state", "at_step", "next_at", "started_at")
+    list_display_links = ("person",)
+    list_filter = ("status", JourneyFilter, "started_at")
+    list_select_related = ("contact", "journey", "current_step")
+    ordering = ("-started_at",)
+    search_fields = ("contact__user_id",)
+    search_help_text = "Contact's id or e-mail"
+    detail_template = "journeys/admin/run.html"
+    empty_title = "No runs"
+    empty_text = "A run appears as soon as an event starts an active journey for a contact."
+
+    def search(self, term: str) -> Q:
+        key = as_uuid(term)
+        return Q(pk=key) | Q(journey_id=key) if key else super().search(term)
+
+    @display(description="Contact")
+    def person(self, run: UserJourney) -> str:
+        return run.contact.user_id
+
+    @display(description="Journey")
+    def journey_name(self, run: UserJourney) -> str:
+        return run.journey.name
+
+    @display(description="Status", label=RUN_COLOURS)
+    def state(self, run: UserJourney) -> tuple[str, str]:
+        return run.status, run.get_status_display()
+
+    @display(description="At step")
+    def at_step(self, run: UserJourney) -> str | None:
+        return run.current_step.name if run.current_step else None
+
+    @display(description="Next due")
+    def next_at(self, run: UserJourney) -> Any:
+        return "parked: the journey is off" if run.parked_due_at else run.due_at
+
+    def detail(self, request: HttpRequest, obj: UserJourney) -> dict[str, Any]:
+        executions = list(obj.executions.select_related("step").order_by("executed_at", "step__order"))
+        sent = set(Message.objects.filter(pk__in=[each.pk for each in executions]).values_list("pk", flat=True))
+        return {
+            "title": f"{obj.contact.user_id} in {obj.journey.name}",
+            "timeline": [_line(execution, execution.pk in sent) for execution in executions],
+            "colour": RUN_COLOURS.get(obj.status, "default"),
+            "step_waits": obj.status == RunStatus.ACTIVE and obj.current_step_id not in {e.step_id for e in executions},
+        }
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> UserJourney | None:
+        rows = self.get_queryset(request).select_related("contact", "journey", "version", "current_step")
+        return rows.filter(pk=as_uuid(object_id)).first()
+
+
+def _line(execution: StepExecution, has_message: bool) -> dict[str, Any]:
+    return {
+        "execution": execution,
+        "icon": icon_of(execution.step.action_type),
+        "colour": EXECUTION_COLOURS.get(execution.status, "default"),
+        "reason": reason_of(execution),
+        "has_message": has_message,
+    }
+
+
+def reason_of(execution: StepExecution) -> str:
+    """Why it ended as it did: the error, the reason for skipping, or the outcome's own word."""
+    result = execution.result
+    return execution.error_message or str(result.get("reason") or result.get("status") or "")
+
+
+class ExecutionColumns(ReadOnlyAdmin):
+    list_select_related = ("user_journey__contact", "user_journey__journey", "step")
+
+    @display(description="Step")
+    def step_name(self, execution: StepExecution) -> str:
+        return execution.step.name
+
+    @display(description="Contact")
+    def person(self, execution: StepExecution) -> str:
+        return execution.user_journey.contact.user_id
+
+    @display(description="Journey")
+    def journey_name(self, execution: StepExecution) -> str:
+        return execution.user_journey.journey.name
+
+    @display(description="Outcome", label=EXECUTION_COLOURS)
+    def outcome(self, execution: StepExecution) -> tuple[str, str]:
+        return execution.status, execution.get_status_display()
+
+    @display(description="Reason or error")
+    def reason(self, execution: StepExecution) -> str:
+        return reason_of(execution)[:160]
+
+    def search(self, term: str) -> Q:
+        key = as_uuid(term)
+        if key:
+            return Q(pk=key) | Q(user_journey_id=key)
+        return Q(user_journey__contact_id__in=matching_contacts(term))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> StepExecution | None:
+        rows = self.get_queryset(request).select_related(*self.list_select_related)
+        return rows.filter(pk=as_uuid(object_id)).first()
+
+    def detail(self, request: HttpRequest, obj: StepExecution) -> dict[str, Any]:
+        action_kind = ACTIONS.get(obj.step.action_type)
+        return {
+            "title": obj.step.name,
+            "line": _line(obj, Message.objects.filter(pk=obj.pk).exists()),
+            "action": action_kind.label if action_kind else obj.step.action_type,
+        }
+
+
+@admin.register(StepExecution)
+class ExecutionAdmin(ExecutionColumns):
+    list_display = ("step_name", "person", "journey_name", "outcome", "reason", "executed_at")
+    list_display_links = ("step_name",)
+    list_filter = ("status", "executed_at")
+    ordering = ("-executed_at",)
+    search_fields = ("user_journey__contact__user_id",)
+    search_help_text = "Contact's id or e-mail, or a run's id"
+    detail_template = "journeys/admin/execution.html"
+    empty_title = "No executions"
+    empty_text = "Each step that a run takes stands here, with its outcome and the reason for it."
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ExecutionColumns):
+    """Steps that failed for good. Replay tries again with the same key; Dismiss takes them off the list."""
+
+    list_display = ("step_name", "person", "journey_name", "error", "retries", "dead_at")
+    list_display_links = ("step_name",)
+    ordering = ("-dead_at",)
+    list_filter = ("dead_at",)
+    search_fields = ("user_journey__contact__user_id",)
+    search_help_text = "Contact's id or e-mail, or a run's id"
+    detail_template = "journeys/admin/execution.html"
+    empty_title = "Nothing failed for good"
+    empty_text = "A step that still fails after all its retries waits here, until you replay or dismiss it."
+    actions = ("replay_letters", "dismiss_letters")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StepExecution]:
+        dead: QuerySet[StepExecution] = super().get_queryset(request).filter(dead_at__isnull=False)
+        return dead
+
+    @display(description="Error")
+    def error(self, execution: StepExecution) -> str:
+        return reason_of(execution)[:200]
+
+    @display(description="Retries")
+    def retries(self, execution: StepExecution) -> int:
+        return execution.retry_count
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("journeys.change_deadletter"))
+
+    @action(description="Replay: try again", permissions=["decide"])
+    def replay_letters(self, request: HttpRequest, queryset: QuerySet[StepExecution]) -> HttpResponse | None:
+        return self._decide(request, queryset, "replay")
+
+    @action(description="Dismiss: leave them failed", permissions=["decide"])
+    def dismiss_letters(self, request: HttpRequest, queryset: QuerySet[StepExecution]) -> HttpResponse | None:
+        return self._decide(request, queryset, "dismiss")
+
+    def _decide(self, request: HttpRequest, queryset: QuerySet[StepExecution], what: str) -> HttpResponse | None:
+        chosen = [key for key in map(as_uuid, request.POST.getlist(ACTION_CHECKBOX_NAME)) if key]
+        if not self.has_decide_permission(request):
+            raise PermissionDenied
+        if "confirmed" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": f"{what.capitalize()} {len(chosen):,} dead letter{'s' if len(chosen) != 1 else ''}?",
+                "what": what,
+                "chosen": chosen,
+                "checkbox_name": ACTION_CHECKBOX_NAME,
+            }
+            return TemplateResponse(request, "journeys/admin/dead_letters_confirm.html", context)
+        decide = replay.replay if what == "replay" else replay.dismiss
+        count = decide(chosen, database_clock())
+        after_commit()
+        done = "will be tried again" if what == "replay" else "dismissed"
+        messages.success(request, f"{count:,} dead letter{'s' if count != 1 else ''} {done}.")
+        return HttpResponseRedirect(reverse("admin:journeys_deadletter_changelist"))

@@ -1,0 +1,58 @@
+"""What the builder suggests: fields that conditions may ask for, tags, and templates. All from small samples."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.conf import settings
+from django.template.utils import get_app_template_dirs
+
+from journeys.logic.facts import CONTACT_COLUMNS
+from journeys.models import Contact, Event, MessageTemplate, Tag
+
+SAMPLE = 200
+EMAIL_FILES = Path("journeys") / "email"
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Suggestions for one page; `templates` maps a channel to the names there are."""
+
+    fields: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    templates: dict[str, list[str]] = field(default_factory=dict)
+
+    def template_choices(self, channel: str) -> list[tuple[str, str]]:
+        return [(name, name) for name in self.templates.get(channel, [])]
+
+
+def known_attributes() -> set[str]:
+    """Names of attributes that the newest contacts have."""
+    newest = Contact.objects.order_by("-id").values_list("attributes", flat=True)[:SAMPLE]
+    return {name for attributes in newest for name in attributes}
+
+
+def known_properties() -> set[str]:
+    """Names of properties that the newest events have."""
+    newest = Event.objects.order_by("-id").values_list("properties", flat=True)[:SAMPLE]
+    return {name for properties in newest for name in properties}
+
+
+def vocabulary() -> Vocabulary:
+    """Everything that can be suggested now, in four queries."""
+    columns = [f"user.{name}" for name in CONTACT_COLUMNS]
+    events = ["event.name", *(f"event.{name}" for name in sorted(known_properties()))]
+    templates: dict[str, list[str]] = {"email": email_files()}
+    for channel, name in MessageTemplate.objects.values_list("channel", "name"):
+        templates.setdefault(channel, []).append(name)
+    return Vocabulary(
+        fields=(*sorted(known_attributes()), "tags", *columns, *events),
+        tags=tuple(Tag.objects.values_list("name", flat=True)[:SAMPLE]),
+        templates={channel: sorted(set(names)) for channel, names in templates.items()},
+    )
+
+
+def email_files() -> list[str]:
+    """The e-mails that ship as files, templates/journeys/email/<name>.html."""
+    folders = [Path(folder) for engine in settings.TEMPLATES for folder in engine["DIRS"]]
+    folders += [Path(folder) for folder in get_app_template_dirs("templates")]
+    return sorted({file.stem for folder in folders for file in (folder / EMAIL_FILES).glob("[!_]*.html")})
