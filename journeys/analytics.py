@@ -38,7 +38,8 @@ def journey_numbers(journey_ids: Iterable[UUID]) -> dict[UUID, Numbers]:
     inside = (
         UserJourney.objects.filter(journey_id__in=ids, status__in=live)
         .order_by()
-        .values_list("journey_id", what=Value(INSIDE, output_field=CharField()))
+        .annotate(what=Value(INSIDE, output_field=CharField()))
+        .values_list("journey_id", "what")
         .annotate(number=Count("id"))
     )
     found: dict[UUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))

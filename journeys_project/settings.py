@@ -218,6 +218,9 @@ UNFOLD = {
     "SITE_HEADER": "Journeys",
     "SITE_SYMBOL": "route",
     "SITE_URL": None,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("journeys/icon.svg")},
+    ],
     "STYLES": [lambda request: static("journeys/admin.css")],
     "DASHBOARD_CALLBACK": "journeys.admin.dashboard.dashboard",
     "COLORS": {

@@ -138,7 +138,7 @@ class StepForm(TypedForm):
             self.add_config(ACTIONS[chosen].config_class, words, self.initial.get("action_config", {}))
 
     def clean(self) -> dict[str, Any]:
-        kind: str = self.cleaned_data.get("action_type", "")
+        kind = str(self.cleaned_data.get("action_type") or "")
         if kind and not any(name.startswith("config-") for name in self.errors):
             raw = raw_config(ACTIONS[kind].config_class, self.entered())
             self.cleaned_data["action_config"] = raw

@@ -62,7 +62,7 @@ def _field(name: str, info: FieldInfo, templates: Choices) -> forms.Field:
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     hint = extra.get("widget")
     label = info.title or name.replace("_", " ").capitalize()
-    options = {"label": label, "help_text": info.description or "", "required": False}
+    options: dict[str, Any] = {"label": label, "help_text": info.description or "", "required": False}
     match hint:
         case "textarea" | "html":
             rows = 10 if hint == "html" else 4

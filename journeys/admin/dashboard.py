@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Sum
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest
@@ -57,6 +58,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = database_clock()
     days = sends_by_day(now)
     return context | {
+        "title": "Overview",
         "tiles": tiles(now),
         "stuck": stuck(now),
         "days": days,
@@ -103,7 +105,8 @@ def stuck(now: datetime) -> list[Stuck]:
         found.append(Stuck(f"{queue.dead_leases:,} runs were left behind", why))
     for kind, missing, names in unconfigured_channels():
         why = f"{missing} is not set; used by {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}."
-        found.append(Stuck(f"“{ACTIONS[kind].label}” can't send", why))
+        what = "is captured, not sent" if settings.DEBUG else "can't send"
+        found.append(Stuck(f"“{ACTIONS[kind].label}” {what}", why))
     return found + _letters()
 
 

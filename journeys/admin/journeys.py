@@ -47,7 +47,6 @@ class JourneyAdmin(ModelAdmin):
     list_filter = ("is_active", TriggerFilter)
     list_filter_submit = False
     list_per_page = 50
-    show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("name",)
     search_help_text = "Search by name"

@@ -27,7 +27,7 @@ NEEDED = {Channel.EMAIL: ("subject", "html"), Channel.TELEGRAM: ("text",), Chann
 SAMPLES = 20
 
 
-class TemplateForm(forms.ModelForm):
+class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]  # Not generic at run time.
     class Meta:
         model = MessageTemplate
         fields = ("name", "channel", "subject", "html", "text")
@@ -39,6 +39,7 @@ class TemplateForm(forms.ModelForm):
             "html": UnfoldAdminTextareaWidget(attrs={"rows": 18, **code}),
             "text": UnfoldAdminTextareaWidget(attrs={"rows": 8}),
         }
+        labels = {"html": "HTML"}
         help_texts = {
             "name": "Steps choose it by this name.",
             "subject": "The subject of an e-mail, the title of a push. Variables: {{ user.first_name }}.",

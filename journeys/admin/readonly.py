@@ -43,7 +43,9 @@ class CountlessChangeList(ChangeList):
         self.has_next = len(rows) > self.list_per_page and self.page_num < LAST_PAGE
         self.result_list = rows[: self.list_per_page]
         self.result_count = len(self.result_list)
-        self.full_result_count, self.show_full_result_count, self.show_admin_actions = None, False, True
+        # Equal numbers are what keeps "50 results" out of the header.
+        self.full_result_count, self.show_full_result_count = self.result_count, False
+        self.show_admin_actions = True
         self.can_show_all, self.multi_page = False, self.has_next or self.page_num > 1
 
 
@@ -83,7 +85,7 @@ class ReadOnlyAdmin(ModelAdmin):
         return Q(contact_id__in=matching_contacts(term))
 
     def detail(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """What the page of one row shows, beside `original`."""
+        """What the page of one row shows, beside `row`."""
         return {}
 
     def change_view(
@@ -99,7 +101,7 @@ class ReadOnlyAdmin(ModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "original": obj,
+            "row": obj,
             "title": str(self.opts.verbose_name).capitalize(),
             **self.detail(request, obj),
             **(extra_context or {}),
