@@ -133,7 +133,8 @@ class StepForm(TypedForm):
 
     def __init__(self, *args: Any, words: Vocabulary, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        chosen = self.data.get(self.add_prefix("action_type")) if self.is_bound else self.initial.get("action_type")
+        given = self.data.get(self.add_prefix("action_type")) if self.is_bound else self.initial.get("action_type")
+        chosen = str(given or "")
         if chosen in ACTIONS:
             self.add_config(ACTIONS[chosen].config_class, words, self.initial.get("action_config", {}))
 

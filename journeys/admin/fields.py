@@ -53,7 +53,7 @@ class DelayField(forms.MultiValueField):
 
     def __init__(self, **kwargs: Any) -> None:
         number = forms.IntegerField(min_value=0)
-        unit = forms.TypedChoiceField(choices=UNITS, coerce=int, empty_value=1)
+        unit = forms.TypedChoiceField(choices=UNITS, coerce=int)
         super().__init__((number, unit), **{**kwargs, "require_all_fields": False, "required": False})
 
     def compress(self, data_list: list[int]) -> int | None:

@@ -20,7 +20,7 @@ LAST_PAGE = 100
 SEARCHED_CONTACTS = 100
 
 
-class CountlessPaginator(Paginator):
+class CountlessPaginator(Paginator):  # type: ignore[type-arg]
     """Pages without a total: the table is never counted. Nobody leafs past the last page; they search."""
 
     template_name = "journeys/admin/countless.html"

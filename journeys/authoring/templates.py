@@ -12,7 +12,7 @@ from journeys.models.ids import new_id
 
 def save_template(template: MessageTemplate, now: datetime) -> MessageTemplate:
     """Store a validated template, new or old. Raises IntegrityError where its name is taken in its channel."""
-    if template.pk is None:
+    if template._state.adding:
         template.pk, template.created_at = new_id(now), now
     template.updated_at = now
     with transaction.atomic():
