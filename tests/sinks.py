@@ -68,12 +68,13 @@ class Received:
 
 
 class SmtpSink:
-    """`messages` are those that it accepted; `connections` counts how often somebody came."""
+    """`messages` it took, `turned_away` came whole and were refused; `connections` counts how often somebody came."""
 
     host = "127.0.0.1"
 
     def __init__(self, password: str | None = None) -> None:
         self.messages: list[Received] = []
+        self.turned_away: list[Received] = []
         self.connections = 0
         self.port = 0
         self._password = password
@@ -127,10 +128,9 @@ class SmtpSink:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         answer = await self._answer("DATA", server)
-        if answer == OK:
-            content = envelope.content
-            assert isinstance(content, bytes)
-            self.messages.append(Received(envelope.mail_from or "", list(envelope.rcpt_tos), content))
+        assert isinstance(envelope.content, bytes)
+        received = Received(envelope.mail_from or "", list(envelope.rcpt_tos), envelope.content)
+        (self.messages if answer == OK else self.turned_away).append(received)
         return answer
 
     async def _answer(self, stage: Stage, server: SMTP) -> str:

@@ -6,7 +6,6 @@ They are Liquid, never Django templates. A name that begins with an underscore i
 
 import re
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -24,13 +23,6 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}", re.IGNORECASE | re.ASCII)
 def read_template(name: str) -> str | None:
     """The source of the file template of that name, or None."""
     return _read(f"{name}.html") if _NAME.fullmatch(name) else None
-
-
-def template_names() -> list[str]:
-    """The names of all file templates, sorted."""
-    folders = {Path(folder) / FOLDER for engine in _engines() for folder in engine.template_dirs}
-    names = {path.stem for folder in folders for path in folder.glob("*.html")}
-    return sorted(name for name in names if _NAME.fullmatch(name))
 
 
 class LayoutLoader(BaseLoader):
