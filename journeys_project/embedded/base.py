@@ -17,7 +17,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         server = Server.at(embedded["data"], durable=embedded["durable"])
         try:
             server.hold(DATABASE)
-        except ServerError as error:
-            raise ImproperlyConfigured(str(error)) from error
+        except (ServerError, OSError) as error:  # such as a var/ that another account made
+            raise ImproperlyConfigured(f"No embedded PostgreSQL: {error}") from error
         parameters: dict[str, Any] = super().get_connection_params()
         return {**parameters, "host": str(server.socket_dir), "user": "postgres"}
