@@ -20,7 +20,7 @@ import psutil
 
 from journeys_project import environment
 
-ANSWER_SECONDS = 60
+READY_SECONDS = 120
 STOP_SECONDS = 14  # with PostgreSQL's own, under the twenty that Ctrl-C may take
 DEMO_LOGIN = "admin"
 PR_SET_PDEATHSIG = 1
@@ -55,7 +55,7 @@ class Processes:
             for name, child in self.children.items():
                 if child.poll() is not None:
                     return name
-            time.sleep(0.2)
+            time.sleep(0.3)
         return ""
 
     def stop(self) -> None:
@@ -111,6 +111,11 @@ def make_demo_login() -> None:
         users.create_superuser(DEMO_LOGIN, "", DEMO_LOGIN)
 
 
+def welcome(address: str) -> str:
+    login = f"Log in as {DEMO_LOGIN} with the password {DEMO_LOGIN}.\n" if demo_login_works() else ""
+    return f"\nJourneys is at {address}\n{login}"
+
+
 def demo_login_works() -> bool:
     from django.conf import settings
     from django.contrib.auth import get_user_model
@@ -134,12 +139,13 @@ def wants_demo() -> bool:
     return empty
 
 
-def answers(host: str, port: int) -> bool:
+def is_ready(host: str, port: int) -> bool:
+    """Whether the web process answers and the worker has looked for work."""
     connection = http.client.HTTPConnection(host, port, timeout=10)
     try:
-        connection.request("GET", "/healthz", headers={"Host": "localhost"})
-        return connection.getresponse().status < 500
-    except OSError:
+        connection.request("GET", "/readyz", headers={"Host": "localhost"})
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()
@@ -173,15 +179,13 @@ def serve(processes: Processes, host: str, port: int) -> int:
     local = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104
     processes.start("web", sys.executable, "-m", "gunicorn")
     processes.start("worker", sys.executable, "manage.py", "worker")
-    deadline = time.monotonic() + ANSWER_SECONDS
-    ended = processes.wait(until=lambda: answers(local, port) or time.monotonic() > deadline)
+    deadline = time.monotonic() + READY_SECONDS
+    ended = processes.wait(until=lambda: is_ready(local, port) or time.monotonic() > deadline)
     if not ended and time.monotonic() > deadline:
-        say(f"The web process does not answer after {ANSWER_SECONDS} s; stopping.")
+        say(f"Not ready after {READY_SECONDS} s: stopping.")
         return 1
     if not ended:
-        say(f"\nJourneys is at http://{local}:{port}/admin/")
-        if demo_login_works():
-            say(f"Log in as {DEMO_LOGIN} with the password {DEMO_LOGIN}.")
+        say(welcome(f"http://{local}:{port}/admin/"))
         ended = processes.wait()
     if ended == "stop":
         return 0
