@@ -72,7 +72,7 @@ class RunAdmin(ReadOnlyAdmin):
         return "parked: the journey is off" if run.parked_due_at else run.due_at
 
     def detail(self, request: HttpRequest, obj: UserJourney) -> dict[str, Any]:
-        executions = list(obj.executions.select_related("step").order_by("executed_at", "step__order"))
+        executions = list(obj.executions.select_related("step").order_by("created_at", "step__order"))
         sent = set(Message.objects.filter(pk__in=[each.pk for each in executions]).values_list("pk", flat=True))
         return {
             "title": f"{obj.contact.user_id} in {obj.journey.name}",

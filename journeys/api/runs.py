@@ -53,7 +53,7 @@ class RunView(ApiView):
     def get(self, request: Request, run_id: UUID) -> Response:
         run = _found(run_id)
         executions = StepExecution.objects.filter(user_journey=run).select_related("step")
-        return answer(RunDetail.of(run, executions.order_by("executed_at", "id")))
+        return answer(RunDetail.of(run, executions.order_by("created_at", "step__order")))
 
 
 class ExecuteView(ApiView):

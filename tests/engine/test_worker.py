@@ -1,10 +1,6 @@
 """The worker as a process: it finds what is due by itself, drains when stopped, and repairs what broke."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -17,34 +13,15 @@ from journeys.engine.ingest import Incoming, ingest
 from journeys.models import Heartbeat, RunStatus, UserJourney
 from tests.engine.test_cycle import tag
 from tests.factories import make_journey
+from tests.workers import Process, eventually, running_worker
 
-pytestmark = pytest.mark.django_db(transaction=True)
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("worker")]
 
 
 @pytest.fixture
-def worker(database_url: str) -> Iterator["subprocess.Popen[bytes]"]:
-    tasks.set_up_schedules()
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "worker"],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": database_url, "DEBUG": "1", "Q_WORKERS": "4"},
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    yield process
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        process.wait(25)
+def worker(database_url: str) -> Iterator[Process]:
+    with running_worker(database_url) as process:
+        yield process
 
 
 def is_completed(user_id: str) -> Callable[[], bool]:
