@@ -5,32 +5,21 @@ contact's attributes, as in conditions. A name that is missing renders as nothin
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import chain
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from liquid import BoundTemplate, Environment, RenderContext
-from liquid.exceptions import FilterArgumentError, LiquidError
-from liquid.extra import BlockTag, ExtendsTag
-from liquid.filter import with_context
+from liquid import BoundTemplate
+from liquid.exceptions import LiquidError
 from liquid.static_analysis import Variable
-from liquid.undefined import is_undefined
 
 from journeys.actions.base import PermanentError
-from journeys.actions.files import LayoutLoader
+from journeys.actions.language import HTML, TEXT
 from journeys.logic.facts import CONTACT_COLUMNS, Facts
-from journeys.logic.instants import iso, parse_instant
-
-MAX_OUTPUT = 512 * 1024
-MAX_LOOPS = 10_000
-MAX_VARIABLES = 256 * 1024
-
-GLOBALS = ("user", "event", "tags", "now")
+from journeys.logic.instants import iso
 
 _ALWAYS_KNOWN = frozenset(
     {"now", "tags", "user.tags", "user.attributes", "event.name", "event.message_id", "event.occurred_at"}
@@ -38,7 +27,6 @@ _ALWAYS_KNOWN = frozenset(
     | {f"user.{column}" for column in CONTACT_COLUMNS}
 )
 _DEFAULTED = re.compile(r"(?:(?!\}\}|%\}).)*?\|\s*default\s*:", re.DOTALL)
-_DATE_ONLY = len("2026-01-31")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +76,13 @@ def _render(source: str, facts: Facts, name: str, *, is_html: bool) -> str:
         fault = _fault(error, source)
         raise PermanentError(f"{name}, line {fault.line}: {fault.message}") from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        # A filter that got a value it can't take, past what the library itself turns into its own errors.
+        # A tag that got a value it can't take, past what the library itself turns into its own errors.
         raise PermanentError(f"{name}: {type(error).__name__}: {error}") from error
 
 
 @lru_cache(maxsize=512)
 def _parse(source: str, is_html: bool) -> BoundTemplate:
-    return (_HTML if is_html else _TEXT).from_string(source)
+    return (HTML if is_html else TEXT).from_string(source)
 
 
 def _globals(facts: Facts) -> dict[str, Any]:
@@ -140,60 +128,3 @@ def _path(variable: Variable) -> str:
     if (root, *rest[:1]) in (("user", "attributes"), ("event", "properties")):
         rest = rest[1:] or rest
     return ".".join([root, *rest[:1]]) if root in ("user", "event") else root
-
-
-@with_context
-def _date(value: Any, form: Any = "%Y-%m-%d", *, context: RenderContext) -> str:
-    """Liquid's `date` with the run's clock as "now", in the contact's time zone. A date without a time stays as it is.
-
-    The library's own reads the server's clock and completes half a date by it.
-    """
-    if value is None or is_undefined(value):
-        return ""
-    if value in ("now", "today"):
-        value = context.resolve("now")
-    moment = _moment(value, context)
-    if moment is None:
-        return str(value)
-    try:
-        return moment.strftime(str(form))
-    except ValueError as error:
-        raise FilterArgumentError(f"date: {error}", token=None) from error
-
-
-def _moment(value: Any, context: RenderContext) -> datetime | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        try:
-            moment = datetime.fromtimestamp(value, UTC)
-        except (OverflowError, OSError, ValueError):
-            return None
-    elif isinstance(value, str) and (parsed := parse_instant(value)) is not None:
-        if len(value) == _DATE_ONLY:
-            return parsed
-        moment = parsed
-    else:
-        return None
-    user: Mapping[str, Any] = context.resolve("user")
-    try:
-        return moment.astimezone(ZoneInfo(user.get("timezone") or "UTC"))
-    except (ZoneInfoNotFoundError, ValueError, OverflowError):
-        return moment
-
-
-class _Environment(Environment):
-    output_stream_limit = MAX_OUTPUT
-    loop_iteration_limit = MAX_LOOPS
-    local_namespace_limit = MAX_VARIABLES
-
-    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
-        super().setup_tags_and_filters(extra=extra)
-        # Other files come in one way only: a template may extend a layout.
-        del self.tags["include"], self.tags["render"]
-        del self.filters["safe"]  # A contact's own words never become markup.
-        self.add_tag(ExtendsTag)
-        self.add_tag(BlockTag)
-        self.add_filter("date", _date)
-
-
-_TEXT = _Environment(loader=LayoutLoader())
-_HTML = _Environment(loader=LayoutLoader(), autoescape=True)

@@ -78,6 +78,7 @@ def test_html_escapes_values_and_nothing_can_prevent_it() -> None:
         ("{% for i in (1..9999) %}{{ big }}{% endfor %}", "output stream limit"),
         ("{% assign a = 'xx' %}{% for i in (1..999) %}{% assign a = a | append: a %}{% endfor %}", "namespace limit"),
         ("\n{% if %}", "the mail, line 2: missing expression"),
+        ("a\n{{ '+7s=' | base64_decode }}", "the mail, line 2: base64_decode: 'utf-8' codec"),
         ("{{ a | nope }}", "line 1: unknown filter 'nope'"),
         ("{% include 'settings' %}", "unexpected tag 'include'"),
         ("{% extends '../../settings' %}", "there is no layout"),
