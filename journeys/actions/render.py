@@ -54,7 +54,7 @@ def check(source: str, known: Collection[str] | None) -> list[TemplateFault]:
     """
     try:
         template = _parse(source, False)
-        analysis = template.analyze(include_partials=False)
+        analysis = template.analyze()
     except LiquidError as error:
         return [_fault(error, source)]
     faults = [
@@ -62,9 +62,11 @@ def check(source: str, known: Collection[str] | None) -> list[TemplateFault]:
         for name, spans in analysis.filters.items()
         if name not in template.env.filters
         for span in spans
+        if not span.template_name
     ]
     if known is not None:
-        variables = chain.from_iterable(analysis.globals.values())
+        # Those with a template's name are its layout's, and not this author's.
+        variables = (v for v in chain.from_iterable(analysis.globals.values()) if not v.span.template_name)
         faults += _unknown(variables, source, known)
     return sorted(faults, key=lambda fault: (fault.line, fault.message))
 

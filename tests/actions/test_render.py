@@ -15,6 +15,7 @@ ATTRIBUTES = {
     "birthday": "1990-02-03",
 }
 FACTS = make_context(attributes=ATTRIBUTES, metadata={"plan": "premium", "empty": None, "user": "x"}).facts
+ZIP = 'unknown variable zip: if it may be missing, write zip | default: "…"'
 KNOWN = {"user.first_name", "user.plan", "event.amount"}
 
 
@@ -103,6 +104,8 @@ def test_a_fault_at_run_time_names_template_and_line(source: str, fault: str) ->
         ("{{ email }}", [(1, "unknown variable email: did you mean user.email?")]),
         ("{{ x }}", [(1, 'unknown variable x: if it may be missing, write x | default: "…"')]),
         ("\n\n{% if plan %}", [(3, "expected tag endif, found end of expression")]),
+        ("{% extends 'layout' %}\n{% block content %}{{ block.super }}{{ zip }}{% endblock %}", [(2, ZIP)]),
+        ("\n{% extends 'nowhere' %}", [(2, "there is no layout 'nowhere'")]),
         ("{{ plan | upcased }}", [(1, "there is no filter 'upcased'")]),
     ],
 )
