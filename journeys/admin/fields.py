@@ -52,8 +52,8 @@ class DelayField(forms.MultiValueField):
     widget = DelayWidget
 
     def __init__(self, **kwargs: Any) -> None:
-        number = forms.IntegerField(min_value=0)
-        unit = forms.TypedChoiceField(choices=UNITS, coerce=int)
+        number = forms.IntegerField(min_value=0, required=False)
+        unit = forms.TypedChoiceField(choices=UNITS, coerce=int, required=False)
         super().__init__((number, unit), **{**kwargs, "require_all_fields": False, "required": False})
 
     def compress(self, data_list: list[int]) -> int | None:

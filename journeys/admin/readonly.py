@@ -59,6 +59,8 @@ class ReadOnlyAdmin(ModelAdmin):
     sortable_by = ()
     actions: Any = None
     list_filter_submit = False
+    list_select_related: Any = ()
+    detail_select_related: ClassVar[tuple[str, ...]] = ()
     detail_template: ClassVar[str]
     empty_title: ClassVar[str] = "Nothing here yet"
     empty_text: ClassVar[str] = ""
@@ -83,6 +85,11 @@ class ReadOnlyAdmin(ModelAdmin):
     def search(self, term: str) -> Q:
         """What a search means. Only exact matches and prefixes of indexed columns, so that it stays quick."""
         return Q(contact_id__in=matching_contacts(term))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        related = self.detail_select_related or self.list_select_related
+        rows = self.get_queryset(request).select_related(*related) if related else self.get_queryset(request)
+        return rows.filter(pk=as_uuid(object_id)).first()
 
     def detail(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """What the page of one row shows, beside `row`."""

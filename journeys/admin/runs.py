@@ -40,6 +40,7 @@ class RunAdmin(ReadOnlyAdmin):
     list_display_links = ("person",)
     list_filter = ("status", JourneyFilter, "started_at")
     list_select_related = ("contact", "journey", "current_step")
+    detail_select_related = ("contact", "journey", "current_step", "version")
     ordering = ("-started_at",)
     search_fields = ("contact__user_id",)
     search_help_text = "Contact's id or e-mail"
@@ -80,10 +81,6 @@ class RunAdmin(ReadOnlyAdmin):
             "colour": RUN_COLOURS.get(obj.status, "default"),
             "step_waits": obj.status == RunStatus.ACTIVE and obj.current_step_id not in {e.step_id for e in executions},
         }
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> UserJourney | None:
-        rows = self.get_queryset(request).select_related("contact", "journey", "version", "current_step")
-        return rows.filter(pk=as_uuid(object_id)).first()
 
 
 def _line(execution: StepExecution, has_message: bool) -> dict[str, Any]:
@@ -130,10 +127,6 @@ class ExecutionColumns(ReadOnlyAdmin):
         if key:
             return Q(pk=key) | Q(user_journey_id=key)
         return Q(user_journey__contact_id__in=matching_contacts(term))
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> StepExecution | None:
-        rows = self.get_queryset(request).select_related(*self.list_select_related)
-        return rows.filter(pk=as_uuid(object_id)).first()
 
     def detail(self, request: HttpRequest, obj: StepExecution) -> dict[str, Any]:
         action_kind = ACTIONS.get(obj.step.action_type)

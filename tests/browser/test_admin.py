@@ -1,0 +1,202 @@
+"""The builder by mouse and keyboard, under the real content security policy."""
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from journeys.models import Journey, MessageTemplate
+from tests.factories import make_contact, make_journey, operator
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def admin(page: Page, live_server) -> Page:
+    """A page that is signed in to the admin."""
+    return sign_in(page, live_server)
+
+
+def sign_in(page: Page, live_server) -> Page:
+    operator(superuser=True)
+    page.goto(f"{live_server.url}/admin/login/?next=/admin/journeys/journey/")
+    page.fill("#id_username", "operator")
+    page.fill("#id_password", "a long password")
+    page.press("#id_password", "Enter")
+    page.wait_for_url("**/admin/journeys/journey/")
+    return page
+
+
+def step_named(admin: Page, name: str):
+    return admin.locator("[data-step]").filter(has=admin.locator("[data-title]", has_text=name))
+
+
+def add_step(admin: Page, name: str, action: str):
+    admin.get_by_role("button", name="Add a step").click()
+    step = admin.locator("[data-step]").last
+    step.get_by_label("Name", exact=True).fill(name)
+    step.get_by_label("Action").select_option(label=action)
+    return step
+
+
+def titles(admin: Page) -> list[str]:
+    return admin.locator("[data-step]:not(.j-deleted) [data-title]").all_text_contents()
+
+
+def save(admin: Page) -> None:
+    admin.get_by_role("button", name="Save and publish").click()
+    admin.wait_for_url("**/admin/journeys/journey/")
+
+
+def test_a_journey_is_built_by_clicking(admin: Page, live_server):
+    admin.goto(f"{live_server.url}/admin/journeys/journey/add/")
+    admin.get_by_label("Name", exact=True).fill("Win back")
+    admin.get_by_label("Starts when").select_option(label="Idle")
+    admin.get_by_label("Idle for").fill("14")
+
+    greet = add_step(admin, "Greet", "Send an e-mail")
+    greet.get_by_label("Template").select_option("welcome")
+    greet.get_by_label("Subject").fill("We miss you")
+    greet.get_by_label("Wait: how many").fill("1")
+    greet.get_by_label("Wait: unit").select_option(label="days")
+    greet.get_by_role("button", name="Add a condition").click()
+    greet.get_by_label("Field").fill("plan")
+    greet.get_by_label("Operator").select_option("in")
+    greet.get_by_label("Add a value").fill("premium, gold")
+    greet.get_by_label("Add a value").press("Enter")
+    greet.get_by_role("button", name="Add a condition").click()
+    greet.get_by_label("Field").last.fill("age")
+    greet.get_by_label("Operator").last.select_option("gte")
+    greet.get_by_label("Value", exact=True).last.fill("18")
+    greet.get_by_label("How the rows are joined").select_option("any")
+    expect(greet.locator("[data-summary]")).to_contain_text("after 1 day · only if plan")
+
+    tag = add_step(admin, "Mark", "Apply a tag")
+    tag.get_by_label("Tag", exact=True).fill("greeted")
+    save(admin)
+
+    journey = Journey.objects.get()
+    assert (journey.trigger_type, journey.trigger_config) == ("idle_user", {"idle_days": 14})
+    first, second = journey.steps.order_by("order")
+    assert first.action_config == {"template": "welcome", "subject": "We miss you"}
+    assert first.delay_minutes == 1440
+    assert first.condition == {
+        "any": [
+            {"field": "plan", "op": "in", "value": ["premium", "gold"]},
+            {"field": "age", "op": "gte", "value": 18},
+        ]
+    }
+    assert second.action_config == {"tag": "greeted"}
+
+
+def steps(*names: str) -> list[dict]:
+    return [{"name": name, "action_type": "apply_tag", "action_config": {"tag": name}} for name in names]
+
+
+def open_journey(admin: Page, live_server, **fields) -> Journey:
+    journey = make_journey(**fields)
+    admin.goto(f"{live_server.url}/admin/journeys/journey/{journey.pk}/change/")
+    admin.wait_for_selector("[data-builder][data-ready]")
+    return journey
+
+
+def test_steps_are_dragged_into_order(admin: Page, live_server):
+    journey = open_journey(admin, live_server, steps=steps("one", "two", "three"))
+    admin.locator("[data-handle]").nth(2).scroll_into_view_if_needed()
+    source, target = (
+        admin.locator("[data-handle]").nth(2).bounding_box(),
+        admin.locator("[data-handle]").first.bounding_box(),
+    )
+    admin.mouse.move(source["x"] + 8, source["y"] + 8)
+    admin.mouse.down()
+    admin.mouse.move(target["x"] + 8, target["y"] + 30, steps=8)
+    admin.mouse.move(target["x"] + 8, target["y"] - 6, steps=8)
+    admin.mouse.up()
+    assert titles(admin) == ["three", "one", "two"]
+    save(admin)
+    assert [step.name for step in journey.steps.order_by("order")] == ["three", "one", "two"]
+
+
+def test_steps_are_moved_deleted_and_brought_back_by_keyboard(admin: Page, live_server):
+    journey = open_journey(admin, live_server, steps=steps("one", "two", "three"))
+    step_named(admin, "one").get_by_role("button", name="Move down").press("Enter")
+    assert titles(admin) == ["two", "one", "three"]
+    expect(admin.locator("[data-said]")).to_have_text("one is now step 2.")
+    step_named(admin, "two").get_by_role("button", name="Delete this step").press("Enter")
+    step_named(admin, "three").get_by_role("button", name="Delete this step").press("Enter")
+    step_named(admin, "three").get_by_role("button", name="Undo").press("Enter")
+    save(admin)
+    left = journey.steps.filter(archived_at=None).order_by("order")
+    assert [step.name for step in left] == ["one", "three"]
+
+
+def test_choosing_another_action_shows_its_fields_and_going_back_keeps_what_was_entered(admin: Page, live_server):
+    open_journey(admin, live_server, steps=steps("one"))
+    step = step_named(admin, "one")
+    step.locator("[data-toggle]").click()
+    step.get_by_label("Action").select_option(label="Call a webhook")
+    expect(step.get_by_label("URL")).to_be_visible()
+    expect(step.get_by_label("Tag", exact=True)).to_have_count(0)
+    step.get_by_label("Action").select_option(label="Apply a tag")
+    expect(step.get_by_label("Tag", exact=True)).to_have_value("one")
+
+
+def test_an_error_opens_its_step_and_stands_beside_its_field(admin: Page, live_server):
+    open_journey(admin, live_server, steps=steps("one", "two"))
+    step_named(admin, "two").locator("[data-toggle]").click()
+    step_named(admin, "two").get_by_label("Tag", exact=True).fill("")
+    admin.get_by_role("button", name="Save and publish").click()
+    two = step_named(admin, "two")
+    expect(two.locator(".j-error:visible")).to_have_text("This is required.")
+    expect(admin.locator("[data-alert]")).to_be_focused()
+
+
+def test_a_condition_is_written_as_text_and_shown_as_rows(admin: Page, live_server):
+    journey = open_journey(admin, live_server, steps=steps("one"))
+    trigger = admin.locator("[data-trigger]")
+    trigger.get_by_role("button", name="Edit as text").click()
+    trigger.get_by_label("Condition as text").fill('plan = "gold" and age >')
+    trigger.get_by_role("button", name="Edit as rows").click()
+    expect(trigger.locator("[data-fault]")).to_contain_text("line 1, column", ignore_case=True)
+    trigger.get_by_label("Condition as text").fill('plan = "gold" and age > 18')
+    trigger.get_by_role("button", name="Edit as rows").click()
+    expect(trigger.locator("[data-row]")).to_have_count(2)
+    expect(trigger.get_by_label("Field").first).to_have_value("plan")
+    trigger.get_by_label("Field").first.fill("tier")
+    save(admin)
+    journey.refresh_from_db()
+    first, second = journey.trigger_config["condition"]["all"]
+    assert first == {"field": "tier", "op": "eq", "value": "gold"}
+    assert second == {"field": "age", "op": "gt", "value": 18}
+
+
+def test_a_journey_is_switched_off_in_the_list(admin: Page):
+    make_journey("Greeting")
+    admin.reload()
+    admin.get_by_role("switch", name="Greeting is active").click()
+    expect(admin.get_by_role("switch", name="Greeting is active")).to_have_attribute("aria-checked", "false")
+    assert not Journey.objects.get().is_active
+
+
+def test_the_preview_follows_what_is_typed_and_runs_no_script(browser: Browser, live_server):
+    # A page without the fixture's eye on the console: what the browser blocks here is meant to be blocked.
+    admin = sign_in(browser.new_page(), live_server)
+    said: list[str] = []
+    admin.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    make_contact("ada", attributes={"first_name": "Ada"})
+    admin.goto(f"{live_server.url}/admin/journeys/messagetemplate/add/")
+    hack = "<script>parent.document.title = 'hacked'</script><img src=x onerror=\"parent.document.title = 'hacked'\">"
+    admin.get_by_label("HTML").fill(f"<p>Hello {{{{ user.first_name }}}}</p>{hack}")
+    frame = admin.frame_locator("iframe[name=preview]")
+    expect(frame.locator("p")).to_have_text("Hello Ada")
+    assert "hacked" not in admin.title()
+    assert admin.locator("iframe[name=preview]").get_attribute("sandbox") == ""
+    assert any("Blocked script execution" in text for text in said)
+    assert not MessageTemplate.objects.exists()
+    admin.close()
+
+
+def test_nothing_is_wider_than_a_narrow_screen(admin: Page, live_server):
+    admin.set_viewport_size({"width": 360, "height": 740})
+    condition = {"field": "plan", "op": "in", "value": ["premium", "gold"]}
+    open_journey(admin, live_server, steps=steps("one"), trigger_config={"condition": condition})
+    step_named(admin, "one").locator("[data-toggle]").click()
+    assert admin.evaluate("document.documentElement.scrollWidth") <= 360
