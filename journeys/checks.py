@@ -6,6 +6,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
+from django.db import ProgrammingError
 
 from journeys.actions.base import OutsideAction
 from journeys.actions.registry import ACTIONS
@@ -34,6 +35,10 @@ def check_channels(
     """journeys.W001: a live journey uses a channel that is not configured. Looks only when a database may be asked."""
     if not databases:
         return []
+    try:
+        unconfigured = unconfigured_channels()
+    except ProgrammingError:  # `migrate` checks before it makes the tables: no journey is live yet.
+        return []
     consequence = "what it sends is captured, because DEBUG is on" if settings.DEBUG else "its steps will fail"
     return [
         Warning(
@@ -41,5 +46,5 @@ def check_channels(
             hint=f"Set {missing}, or switch those steps off.",
             id="journeys.W001",
         )
-        for kind, missing, names in unconfigured_channels()
+        for kind, missing, names in unconfigured
     ]
