@@ -32,6 +32,7 @@ ALLOWED = {
     "templatetags": set(),
     "management": AUTHORING | READERS | {"tasks", "demo"},
     "apps": {"checks", "tasks", "permissions"},
+    "defaults": set(),
     "__init__": {"engine"},
     "migrations": MODELS,
 }

@@ -52,7 +52,7 @@ def vocabulary() -> Vocabulary:
 
 
 def email_files() -> list[str]:
-    """The e-mails that ship as files, templates/journeys/email/<name>.html."""
+    """The e-mails that ship as files, journeys/email/<name>.html in a template folder."""
     folders = [Path(folder) for engine in settings.TEMPLATES for folder in engine["DIRS"]]
     folders += [Path(folder) for folder in get_app_template_dirs("templates")]
     return sorted({file.stem for folder in folders for file in (folder / EMAIL_FILES).glob("[!_]*.html")})

@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
 from pydantic import BaseModel
 from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from journeys.api import errors, reading
 
@@ -29,10 +31,15 @@ class MayDoThis(BasePermission):
 
 
 class ApiView(APIView):
-    """Parses, makes one call, formats. `needs` names each method's permissions."""
+    """Parses, makes one call, formats. `needs` names each method's permissions.
+
+    What REST framework's settings are in a project of somebody else's does not matter to it.
+    """
 
     needs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    authentication_classes: Any = (JWTAuthentication,)
     permission_classes: Any = (MayDoThis,)
+    renderer_classes: Any = (JSONRenderer,)
     parser_classes: Any = (reading.StrictJSONParser,)
     metadata_class: Any = None  # OPTIONS is no method of this API: 405
 
@@ -57,9 +64,10 @@ class PublicView(ApiView):
 
 def by(request: Request) -> User:
     """The operator who asks."""
-    if not isinstance(request.user, User):
+    user: User | AnonymousUser | None = request.user  # In a project with a user model of its own: one of those.
+    if user is None or isinstance(user, AnonymousUser):
         raise TypeError("the view requires a login")
-    return request.user
+    return user
 
 
 def answer(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,7 +1,7 @@
 """Tokens for operators: a short access token, and a refresh token that can be used once."""
 
 import hashlib
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth import authenticate, get_user_model
 from rest_framework.exceptions import AuthenticationFailed, Throttled
@@ -21,19 +21,30 @@ from journeys.api.reading import parse
 TAGS = ("auth",)
 
 
-class PerAddress(SimpleRateThrottle):
+class TokenThrottle(SimpleRateThrottle):
+    """Its rate is the project's DEFAULT_THROTTLE_RATES for the scope, or `usual_rate`."""
+
+    usual_rate: ClassVar[str]
+
+    def get_rate(self) -> str | None:
+        return self.THROTTLE_RATES.get(self.scope or "", self.usual_rate)
+
+
+class PerAddress(TokenThrottle):
     """All token requests from one address."""
 
     scope = "token_address"
+    usual_rate = "60/min"
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
         return f"{self.scope}:{self.get_ident(request)}"
 
 
-class PerAccount(SimpleRateThrottle):
+class PerAccount(TokenThrottle):
     """Those for one account from one address: somebody else's attempts don't lock the account's owner out."""
 
     scope = "token_account"
+    usual_rate = "20/min"
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
         account = request.data.get("username") if isinstance(request.data, dict) else None
