@@ -65,8 +65,9 @@ class Keeper:
         subprocess.run(["rm", "-rf", unfinished], check=True)  # noqa: S603, S607
         make_private(unfinished, self.account)
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions"]
-        locale = ["--locale-provider=builtin", "--locale=C.UTF-8"]
-        if code := self._spawn([binaries() / "initdb", "-D", unfinished, *options, *locale]).wait():
+        options += ["--locale-provider=builtin", "--locale=C.UTF-8"]
+        options += [] if self.server.durable else ["--no-sync"]
+        if code := self._spawn([binaries() / "initdb", "-D", unfinished, *options]).wait():
             sys.exit(f"initdb ended with {code}")
         unfinished.rename(self.server.data)
 
