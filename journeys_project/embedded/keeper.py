@@ -137,7 +137,7 @@ def database_account(data: Path) -> pwd.struct_passwd | None:
 
 
 def let_pass(folder: Path) -> None:
-    """Root's folders may be closed to other accounts, such as /root: let them pass, not look inside."""
+    """Root's folders may be closed to other accounts, such as its home: let them pass, not look inside."""
     for step in (folder, *folder.parents):
         mode = step.stat().st_mode
         if not mode & stat.S_IXOTH:
