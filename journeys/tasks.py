@@ -21,7 +21,7 @@ from django_q.tasks import async_task
 from journeys.engine import cycle, detect, housekeeping, replay
 from journeys.engine.clock import database_clock
 from journeys.engine.queue import beat, beaten_since, is_anything_due
-from journeys.engine.stopping import flag as stopping
+from journeys.engine.stopping import is_stopping, pause
 from journeys.engine.wake import WORK
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ LEADER_LOCK, CHAIN_LOCK = 0x6A6F7500, 0x6A6F7510
 def work() -> int:
     """Work off what is due, for ten seconds at most; the number of runs looked at."""
     deadline, total, newest_first = time.monotonic() + TASK_SECONDS, 0, False
-    while time.monotonic() < deadline and not stopping.is_set():
+    while time.monotonic() < deadline and not is_stopping():
         report = cycle.work(database_clock, settings.JOURNEYS["BATCH"], newest_first=newest_first)
         replayed = replay.work(database_clock, settings.JOURNEYS["BATCH"])
         total += report.runs + replayed
@@ -56,23 +56,23 @@ def tick(chain: int) -> None:
             return
         deadline = time.monotonic() + TASK_SECONDS
         beat(f"chain-{chain}", database_clock())
-        while time.monotonic() < deadline and not stopping.is_set():
+        while time.monotonic() < deadline and not is_stopping():
             with _advisory_lock(LEADER_LOCK) as leads:
                 if leads:
                     _lead(deadline)
                 else:
-                    stopping.wait(1)
-    if not stopping.is_set():
+                    pause(1)
+    if not is_stopping():
         async_task(TICK, chain)
 
 
 def _lead(deadline: float) -> None:
-    while time.monotonic() < deadline and not stopping.is_set():
+    while time.monotonic() < deadline and not is_stopping():
         now = database_clock()
         beat("tick", now)
         if is_anything_due(now) and _has_room():
             async_task(WORK)
-        stopping.wait(TICK_SECONDS)
+        pause(TICK_SECONDS)
 
 
 def _has_room() -> bool:

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
+import psutil
 import pytest
 from django.utils import timezone
 
@@ -44,12 +45,18 @@ def test_the_worker_runs_what_was_triggered_and_what_comes_due_and_stops_in_time
 def test_a_killed_cluster_is_started_anew_and_loses_nothing(worker):
     make_journey("Tags", [tag("a")], now=timezone.now())
     assert eventually(Heartbeat.objects.filter(name="tick").exists)
-    import psutil
-
     for child in psutil.Process(worker.pid).children(recursive=True):
         child.kill()
     ingest([Incoming("u1", "signup")], timezone.now())
     assert eventually(is_completed("u1"), 60)
+
+
+def test_no_cluster_outlives_a_worker_that_is_killed(worker):
+    assert eventually(Heartbeat.objects.filter(name="tick").exists)
+    children = psutil.Process(worker.pid).children(recursive=True)
+    worker.kill()
+    gone, alive = psutil.wait_procs(children, timeout=30)
+    assert (len(gone), alive) == (len(children), [])
 
 
 def test_schedules_are_set_up_once_however_often():

@@ -39,21 +39,27 @@ class Command(BaseCommand):
 
 
 def _cluster() -> None:
+    """django-q's cluster, until it is told to stop or its supervisor is gone."""
     from django_q.cluster import Cluster
 
-    from journeys.engine.stopping import flag
+    from journeys.engine import stopping
     from journeys.tasks import start_chains
 
+    supervisor = os.getppid()
     start_chains()
     cluster = Cluster()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        flag.set()
-        cluster.stop()
+        stopping.stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     cluster.start()
+    while cluster.sentinel.is_alive() and not stopping.is_stopping():
+        if os.getppid() != supervisor:  # It was killed, and can't tell us.
+            stopping.stop()
+        stopping.pause(0.5)
+    cluster.stop()
 
 
 class _Supervisor:
