@@ -32,6 +32,7 @@ from journeys.models import Journey, JourneyStep, OnFailure
 MAX_STEPS = 200
 STEP = re.compile(r"steps\[(\d+)\]\.?(.*)")
 ACTION_CHOICES = [("", "Choose what happens…"), *((kind, action.label) for kind, action in ACTIONS.items())]
+FAILURE_CHOICES = [(value, label.capitalize()) for value, label in OnFailure.choices]
 TRIGGER_CHOICES = [(kind, trigger.label) for kind, trigger in TRIGGERS.items()]
 
 
@@ -125,7 +126,7 @@ class StepForm(TypedForm):
     delay = DelayField(label="Wait before it")
     condition = ConditionField(label="Only if")
     on_failure = forms.ChoiceField(
-        label="If it finally fails", choices=OnFailure.choices, widget=UnfoldAdminSelectWidget()
+        label="If it finally fails", choices=FAILURE_CHOICES, widget=UnfoldAdminSelectWidget()
     )
     is_active = forms.BooleanField(label="Switched on", required=False, widget=UnfoldBooleanSwitchWidget())
     # Last, and hidden: the page's order of steps.

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES, TEXTAREA_CLASSES
+from unfold.widgets import INPUT_CLASSES, TEXTAREA_CLASSES, UnfoldAdminSelectWidget
 
 from journeys.logic.condition_text import ConditionTextError, from_text, to_text
 from journeys.logic.conditions import OPERATORS, ConditionError, validate
 from journeys.logic.timing import MAX_DELAY_MINUTES
 
-INPUT, SELECT, TEXTAREA = (" ".join(classes) for classes in (INPUT_CLASSES, SELECT_CLASSES, TEXTAREA_CLASSES))
+INPUT, TEXTAREA = " ".join(INPUT_CLASSES), " ".join(TEXTAREA_CLASSES)
 EXACT_IN_BROWSERS = 2**53
 UNITS = ((1, "minutes"), (60, "hours"), (60 * 24, "days"), (60 * 24 * 7, "weeks"))
 
@@ -35,7 +35,7 @@ class DelayWidget(forms.MultiWidget):
 
     def __init__(self) -> None:
         number = forms.NumberInput(attrs={"class": INPUT, "min": 0, "step": 1, "aria-label": "Wait: how many"})
-        unit = forms.Select(choices=UNITS, attrs={"class": SELECT, "aria-label": "Wait: unit"})
+        unit = UnfoldAdminSelectWidget(choices=UNITS, attrs={"aria-label": "Wait: unit"})
         super().__init__({"number": number, "unit": unit})
 
     def decompress(self, value: int | None) -> list[Any]:

@@ -22,7 +22,7 @@ from journeys.admin.fields import ConditionField, ConditionInput, as_input, oper
 from journeys.admin.icons import icon_of
 from journeys.admin.readonly import as_uuid
 from journeys.analytics import Numbers, journey_numbers
-from journeys.authoring.publish import delete_journey, runs_inside, set_active
+from journeys.authoring.publish import delete_journey, set_active
 from journeys.engine.clock import database_clock
 from journeys.engine.triggers import TRIGGERS
 from journeys.engine.wake import after_commit
@@ -207,7 +207,7 @@ class JourneyAdmin(ModelAdmin):
             "opts": self.opts,
             "original": journey,
             "title": f"Delete “{journey.name}”?",
-            "runs": runs_inside(journey.pk),
+            "runs": journey.runs.count(),
             "numbers": journey_numbers([journey.pk])[journey.pk],
         }
         return TemplateResponse(request, "journeys/admin/journey_delete.html", context)
