@@ -153,7 +153,7 @@ def _one_type(value: Any) -> bool:
 def _from_rows(rows: str) -> Any:
     try:
         return json.loads(rows) if rows else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConditionError("", "could not be read: reload the page and enter it again") from error
 
 

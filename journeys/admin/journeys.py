@@ -20,7 +20,7 @@ from journeys.actions.registry import ACTIONS
 from journeys.admin.builder import JourneyEditor
 from journeys.admin.fields import ConditionField, ConditionInput, as_input, operator_choices
 from journeys.admin.icons import icon_of
-from journeys.admin.readonly import as_uuid
+from journeys.admin.readonly import TolerantChangeList, as_uuid
 from journeys.analytics import Numbers, journey_numbers
 from journeys.authoring.publish import delete_journey, set_active
 from journeys.engine.clock import database_clock
@@ -61,6 +61,9 @@ class JourneyAdmin(ModelAdmin):
     )
 
     # --- The list
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TolerantChangeList]:
+        return TolerantChangeList
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         page = super().get_changelist_instance(request)

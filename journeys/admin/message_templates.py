@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 
 from journeys.actions.render import check
 from journeys.admin.preview import known_names, preview
+from journeys.admin.readonly import TolerantChangeList
 from journeys.authoring.templates import delete_template, save_template, steps_using
 from journeys.engine.clock import database_clock
 from journeys.models import Channel, Contact, MessageTemplate
@@ -98,6 +99,9 @@ class MessageTemplateAdmin(ModelAdmin):
     conditional_fields = {"subject": "channel != 'telegram'", "html": "channel == 'email'"}
     compressed_fields = False
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TolerantChangeList]:
+        return TolerantChangeList
+
     @display(description="Channel")
     def channel_name(self, template: MessageTemplate) -> str:
         return template.get_channel_display()
@@ -113,7 +117,7 @@ class MessageTemplateAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         sources = {part: request.POST.get(part, "") for part in ("subject", "html", "text")}
-        wanted = request.POST.get("sample", "").strip()
+        wanted = request.POST.get("sample", "").replace("\x00", "").strip()
         return preview(request.POST.get("channel", ""), sources, wanted, database_clock())
 
     def render_change_form(

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
@@ -30,7 +31,16 @@ class CountlessPaginator(Paginator):  # type: ignore[type-arg]
         return self.per_page * LAST_PAGE
 
 
-class CountlessChangeList(ChangeList):
+class TolerantChangeList(ChangeList):
+    """Takes a NUL in an address for what it is: a filter that can't be meant. PostgreSQL would raise."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Any]:
+        if any("\x00" in value for values in request.GET.lists() for value in values[1]):
+            raise IncorrectLookupParameters("a NUL character")
+        return super().get_queryset(request, exclude_parameters)
+
+
+class CountlessChangeList(TolerantChangeList):
     """Fetches one row more than it shows, and so knows whether there is a next page."""
 
     has_next = False

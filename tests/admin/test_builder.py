@@ -210,3 +210,39 @@ def test_deleting_says_how_many_runs_go_with_it():
     assert "<strong>3 runs go with it</strong>" in client.get(url).content.decode()
     assert client.post(url).status_code == 302
     assert not Journey.objects.exists()
+
+
+def test_a_journey_of_two_hundred_steps_is_one_form():
+    steps = [{**TAG, "name": f"Step {number}"} for number in range(200)]
+    response = signed_in(superuser=True).post(f"{JOURNEYS}add/", posted(steps))
+    assert response.status_code == 302
+    assert JourneyStep.objects.count() == 200
+
+
+@pytest.mark.parametrize(
+    "entered",
+    [
+        {"priority": "99999999999999999999"},
+        {"trigger_type": "nonsense"},
+        {"name": "a\x00b"},
+        {"steps-TOTAL_FORMS": "many"},
+        {"steps-TOTAL_FORMS": "5000"},
+        {"steps-0-order": "first"},
+        {"steps-0-action_type": "nonsense"},
+        {"steps-0-key": "k" * 500},
+        {"steps-0-config-tag": "a\x00b"},
+        {"steps-0-condition_rows": '["a"]'},
+        {"steps-0-condition_rows": "[" * 5000},
+        {"steps-0-condition_text": "(" * 5000, "steps-0-condition_mode": "text"},
+        {"steps-0-delay_number": "-5", "steps-0-delay_unit": "7"},
+        {"condition_rows": '{"field": "a\\u0000", "op": "eq", "value": 1}'},
+    ],
+)
+def test_nonsense_is_answered_and_stores_nothing_half(entered):
+    response = signed_in(superuser=True).post(f"{JOURNEYS}add/", {**posted([TAG]), **entered})
+    assert response.status_code in (200, 302)
+    assert Journey.objects.count() == (response.status_code == 302)
+
+
+def test_an_empty_post_is_answered():
+    assert signed_in(superuser=True).post(f"{JOURNEYS}add/", {}).status_code == 200

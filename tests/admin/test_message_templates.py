@@ -80,6 +80,7 @@ def test_the_preview_renders_what_is_not_saved_for_the_chosen_contact():
     assert client.post(PREVIEW, {**body, "sample": "ada"}).content.decode() == "<p>Hello Ada &lt;3</p>"
     assert "Hello" in client.post(PREVIEW, body).content.decode()
     assert "There is no contact “eve”." in client.post(PREVIEW, {**body, "sample": "eve"}).content.decode()
+    assert "There is no contact" in client.post(PREVIEW, {**body, "sample": "a\x00b"}).content.decode()
     assert "line 1" in client.post(PREVIEW, {**body, "html": "{% if %}"}).content.decode()
     text = client.post(PREVIEW, {"channel": "telegram", "text": "<b>{{ user.first_name }}", "sample": "bob"})
     assert "&lt;b&gt;Bob" in text.content.decode()

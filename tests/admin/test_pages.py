@@ -237,3 +237,27 @@ def test_background_tasks_are_for_superusers_alone():
     staff = signed_in("django_q.view_schedule", "django_q.change_schedule")
     url = reverse("admin:django_q_schedule_changelist")
     assert staff.get(url).status_code == 403
+
+
+@pytest.mark.parametrize("name", [*LISTS, "journey", "messagetemplate"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "q=%00",
+        "q=" + "x" * 5000,
+        "p=-1",
+        "p=nonsense",
+        "p=99999999999999999999",
+        "o=7",
+        "e=1",
+        "status__exact=%00",
+        "created_at__gte=nonsense",
+        "unknown=1",
+        "trigger_type=%00",
+        "journey=%00",
+        "all=",
+    ],
+)
+def test_no_address_of_a_list_is_an_error(name, query):
+    response = signed_in(superuser=True).get(f"{list_of(name)}?{query}")
+    assert response.status_code in (200, 302)
