@@ -1,6 +1,6 @@
 """What the API takes, as types. They are the schema too: what it shows is what is checked."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
@@ -9,15 +9,17 @@ from django.core.validators import validate_email
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
     RootModel,
+    WithJsonSchema,
     field_validator,
-    model_validator,
 )
 
 from journeys.authoring.document import JourneyBody
+from journeys.engine.triggers import TRIGGERS
 from journeys.logic import json_values
 from journeys.logic.instants import parse_instant
 
@@ -44,14 +46,23 @@ AttributeName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^
 Secret = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
 
 
+JSON_VALUE = {"x-ref": "Json"}  # pydantic knows no references but its own: the schema's maker puts this one in
+FREE = {"type": "object", "additionalProperties": JSON_VALUE, "propertyNames": {"pattern": r"^[^\x00]*$"}}
+
+
 def _shallow(value: dict[str, Any]) -> dict[str, Any]:
     for path, fault in json_values.faults(value):
         raise ValueError(f"{path or 'it'} {fault}")
     return value
 
 
-FreeObject = Annotated[dict[str, JsonValue], AfterValidator(_shallow)]
+FreeObject = Annotated[dict[str, JsonValue], AfterValidator(_shallow), WithJsonSchema(FREE)]
 """JSON as a producer likes it, nested at most ten deep."""
+
+
+_DAY = r"((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-9]))"
+_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[+-](0[0-9]|1[0-4]):?[0-5][0-9])?"
+INSTANT = rf"^(19[7-9][0-9]|[2-9][0-9]{{3}})-{_DAY}([T ]{_TIME})?$"
 
 
 def _instant(text: str) -> datetime:
@@ -67,25 +78,21 @@ class Body(BaseModel):
 
 class _Occurrence(Body):
     message_id: MessageId | None = None
-    occurred_at: str | None = Field(
+    occurred_at: Annotated[str, Field(json_schema_extra={"pattern": INSTANT})] | None = Field(
         default=None,
-        json_schema_extra={"format": "date-time"},
-        description="When it happened; now, if absent. Not before 1970 and not in the future.",
+        description="ISO 8601, UTC where no zone is named, not before 1970. What lies in the future counts as now.",
     )
 
     @field_validator("occurred_at")
     @classmethod
-    def _past(cls, value: str | None) -> str | None:
+    def _in_time(cls, value: str | None) -> str | None:
         if value is not None and _instant(value).year < 1970:
             raise ValueError("must not be before 1970")
         return value
 
     def happened(self, now: datetime) -> datetime | None:
-        """When it happened. Raises ValueError for the future, beyond what clocks differ by."""
-        instant = _instant(self.occurred_at) if self.occurred_at is not None else None
-        if instant is not None and instant > now + timedelta(minutes=5):
-            raise ValueError("must not be in the future")
-        return min(instant, now) if instant is not None else None
+        """When it happened; clocks differ, and nothing happens in the future."""
+        return min(_instant(self.occurred_at), now) if self.occurred_at is not None else None
 
 
 class EventBody(_Occurrence):
@@ -96,33 +103,48 @@ class EventBody(_Occurrence):
     properties: FreeObject = Field(default_factory=dict)
 
 
-class EventBodies(RootModel[EventBody | Annotated[list[EventBody], Field(max_length=1_000)]]):
-    """One event or many. For the schema; each event is checked by itself."""
+ANY_EVENTS = {"items": {"anyOf": [{"x-ref": "EventBody"}, {}]}, "maxItems": 1_000}
+
+
+class EventBodies(RootModel[EventBody | list[EventBody]]):
+    """One event, or up to 1,000: each is checked by itself, and a bad one is answered as `invalid`."""
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema["anyOf"][1].update(ANY_EVENTS))
 
 
 class TriggerBody(_Occurrence):
     """Starts the journeys of a trigger type for one person."""
 
-    trigger_type: str = Field(max_length=50)
+    trigger_type: str = Field(max_length=50, json_schema_extra={"enum": list(TRIGGERS)})
     user_id: UserId
     context: FreeObject = Field(default_factory=dict, description="What conditions and messages may refer to.")
 
 
-class ContactBody(Body):
-    """What to change of a contact. What is absent stays; null empties."""
+def _whole(value: Any) -> Any:
+    """229.0 is an integer in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
-    email: str | None = Field(default=None, max_length=254)
-    telegram_chat_id: str | None = Field(default=None, pattern=r"^(-?[0-9]{1,20}|@[A-Za-z0-9_]{4,32})?$")
-    timezone: str | None = Field(default=None, max_length=64, description="An IANA name such as Europe/Berlin.")
+
+def _or_empty(schema: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [schema, {"type": "string", "const": ""}]})
+
+
+Email = Annotated[str, Field(max_length=254), _or_empty({"type": "string", "format": "email", "maxLength": 254})]
+Zone = Annotated[str, Field(max_length=64), _or_empty({"type": "string", "enum": sorted(available_timezones())})]
+ChatId = Annotated[str, Field(pattern=r"^(-?[0-9]{1,20}|@[A-Za-z0-9_]{4,32})?$")]
+ChatNumber = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**63), le=2**63 - 1)]
+
+
+class ContactBody(Body):
+    """What to change of a contact. What is absent stays; null, or an empty text, empties."""
+
+    email: Email | None = None
+    telegram_chat_id: ChatId | ChatNumber | None = None
+    timezone: Zone | None = Field(default=None, description="An IANA name such as Europe/Berlin.")
     locale: str | None = Field(default=None, max_length=35, pattern=r"^([A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*)?$")
-    attributes: dict[AttributeName, JsonValue] = Field(
+    attributes: dict[AttributeName, Annotated[JsonValue, WithJsonSchema(JSON_VALUE)]] = Field(
         default_factory=dict, description="Merged over those that there are; null removes one."
     )
-
-    @field_validator("telegram_chat_id", mode="before")
-    @classmethod
-    def _number_as_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("email")
     @classmethod
@@ -149,7 +171,8 @@ class ContactBody(Body):
     def changes(self) -> dict[str, Any]:
         """What was named; an emptied text is empty."""
         named = self.model_dump(exclude_unset=True)
-        return {name: "" if value is None else value for name, value in named.items()}
+        texts = {name: "" if value is None else str(value) for name, value in named.items() if name != "attributes"}
+        return texts | {name: value for name, value in named.items() if name == "attributes"}
 
 
 def _nothing_required(schema: dict[str, Any]) -> None:
@@ -162,23 +185,24 @@ class JourneyPatch(JourneyBody):
     model_config = ConfigDict(title="JourneyPatch", json_schema_extra=_nothing_required)
 
 
-class DeviceBody(Body):
-    """A browser's push subscription, or a Firebase registration."""
+class WebPushDevice(Body):
+    """A browser's push subscription."""
 
-    kind: Literal["web_push", "fcm"]
-    token: str = Field(
-        min_length=1, max_length=2048, pattern=r"^[\x21-\x7e]+$", description="The endpoint, or FCM's token."
-    )
-    p256dh: str = Field(default="", max_length=120, pattern=r"^[A-Za-z0-9_-]*=*$")
-    auth: str = Field(default="", max_length=60, pattern=r"^[A-Za-z0-9_-]*=*$")
+    kind: Literal["web_push"]
+    token: str = Field(max_length=2048, pattern=r"^https://[\x21-\x7e]+$", description="Its endpoint.")
+    p256dh: str = Field(max_length=120, pattern=r"^[A-Za-z0-9_-]+=*$")
+    auth: str = Field(max_length=60, pattern=r"^[A-Za-z0-9_-]+=*$")
 
-    @model_validator(mode="after")
-    def _complete(self) -> "DeviceBody":
-        if self.kind == "web_push" and not (self.p256dh and self.auth):
-            raise ValueError("web_push needs p256dh and auth")
-        if self.kind == "web_push" and not self.token.startswith("https://"):
-            raise ValueError("the token of web_push is its endpoint, an https:// address")
-        return self
+
+class FirebaseDevice(Body):
+    """A registration with Firebase Cloud Messaging."""
+
+    kind: Literal["fcm"]
+    token: str = Field(max_length=2048, pattern=r"^[\x21-\x7e]+$")
+
+
+class DeviceBody(RootModel[Annotated[WebPushDevice | FirebaseDevice, Field(discriminator="kind")]]):
+    """Where pushes go."""
 
 
 class TokenBody(Body):

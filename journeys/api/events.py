@@ -91,16 +91,12 @@ def _invalid(error: Faulty) -> EventAnswer:
 
 
 def _incoming(body: EventBody, now: datetime) -> Incoming:
-    try:
-        occurred_at = body.happened(now)
-    except ValueError as error:
-        raise refuse("occurred_at", str(error)) from error
     return Incoming(
         user_id=body.user_id,
         name=body.name,
         properties=body.properties,
         message_id=body.message_id,
-        occurred_at=occurred_at,
+        occurred_at=body.happened(now),
     )
 
 

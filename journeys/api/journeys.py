@@ -31,7 +31,7 @@ class JourneysView(ApiView):
     @schema.operation(
         "List journeys",
         answers={200: JourneyList},
-        refuses=(400,),
+        refuses=(400, 404),
         parameters=(
             OpenApiParameter("trigger_type", str, enum=list(TRIGGERS)),
             OpenApiParameter("is_active", bool),

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
 from journeys.api.errors import refuse
@@ -23,7 +24,7 @@ def page(request: Request, rows: QuerySet[M], order: Sequence[str]) -> tuple[lis
     size = _size(request.query_params.get("page_size"))
     cursor = request.query_params.get("cursor")
     rows = rows.order_by(*order)
-    if cursor is not None:
+    if cursor:
         rows = rows.filter(_behind(_values(rows.model, cursor, order), order))
     found = list(rows[: size + 1])
     links = [_link(request, None, "first")]
@@ -57,9 +58,9 @@ def _values(model: type[Model], cursor: str, order: Sequence[str]) -> list[Any]:
         for field, value in zip(fields, values, strict=True):
             field.run_validators(value)  # type: ignore[union-attr]
     except (ValueError, TypeError, RecursionError, OverflowError, binascii.Error, ValidationError) as error:
-        raise refuse("cursor", "is none that this list has given") from error
+        raise NotFound("cursor: this list has no such page") from error
     if None in values:
-        raise refuse("cursor", "is none that this list has given")
+        raise NotFound("cursor: this list has no such page")
     return values
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from django.utils.text import slugify
 from drf_spectacular.contrib.pydantic import PydanticExtension
@@ -11,6 +11,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import Direction, OpenApiParameter, OpenApiResponse, extend_schema
 from pydantic import BaseModel
 
+from journeys.api import language
 from journeys.api.answers import Errors
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,6 +74,15 @@ def operation(
     )
 
 
+def demand_bodies(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Say that a body must be there, but for those that may be empty: the generator sees only plain objects' needs."""
+    for path in result["paths"].values():
+        for method, described in path.items():
+            if "requestBody" in described and method == "post":
+                described["requestBody"]["required"] = True
+    return result
+
+
 class TypedBodies(PydanticExtension):  # type: ignore[no-untyped-call]
     """Bodies as they are checked (what has a default may be absent), answers as they are sent."""
 
@@ -81,9 +91,13 @@ class TypedBodies(PydanticExtension):  # type: ignore[no-untyped-call]
     priority = 1
 
     def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
-        mode = "validation" if direction == "request" else "serialization"
-        schema: dict[str, Any] = self.target.model_json_schema(ref_template="#/components/schemas/{model}", mode=mode)
-        for name, part in schema.pop("$defs", {}).items():
+        mode: Literal["validation", "serialization"] = "validation" if direction == "request" else "serialization"
+        schema: dict[str, Any] = self.target.model_json_schema(ref_template=f"{language.REF}{{model}}", mode=mode)
+        parts = schema.pop("$defs", {}) | (language.components() if direction == "request" else {})
+        for name, part in [*parts.items(), (self.target.__name__, schema)]:
+            language.specify(name, part)
+        schema, parts = language.resolve(schema), language.resolve(parts)
+        for name, part in parts.items():
             kind = ResolvedComponent.SCHEMA
             component = ResolvedComponent(name=name, type=kind, object=name, schema=part)  # type: ignore[no-untyped-call]
             auto_schema.registry.register_on_missing(component)

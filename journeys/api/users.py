@@ -84,8 +84,7 @@ class DevicesView(ApiView):
     )
     def post(self, request: Request, user_id: str) -> Response:
         """A token that is known already is taken over: 200."""
-        body = parse(DeviceBody, request.data)
-        device = contacts.NewDevice(body.kind, body.token, body.p256dh, body.auth)
+        device = contacts.NewDevice(**parse(DeviceBody, request.data).root.model_dump())
         try:
             made, created = contacts.add_device(user_id, device, database_clock())
         except Contact.DoesNotExist as error:

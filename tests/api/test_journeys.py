@@ -57,17 +57,21 @@ def test_listing_filters_by_trigger_and_activity(api: APIClient) -> None:
         ("page_size=101", "page_size"),
         ("page_size=ten", "page_size"),
         ("page_size=%00", "page_size"),
-        ("cursor=nonsense", "cursor"),
-        ("cursor=W10", "cursor"),
-        ("cursor=WyJ4IiwgMV0", "cursor"),
-        ("cursor=WzEsICJcdTAwMDAiXQ", "cursor"),
-        ("cursor=Wzk5OTk5OTk5OTk5OTk5OTk5OTk5LCAiYSJd", "cursor"),
     ],
 )
 def test_a_wrong_query_names_its_field(api: APIClient, query: str, field: str) -> None:
     response = api.get(f"/api/v1/journeys?{query}")
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    "cursor", ["nonsense", "W10", "WyJ4IiwgMV0", "WzEsICJcdTAwMDAiXQ", "Wzk5OTk5OTk5OTk5OTk5OTk5OTk5LCAiYSJd"]
+)
+def test_a_cursor_that_no_list_gave_is_404(api: APIClient, cursor: str) -> None:
+    response = api.get(f"/api/v1/journeys?cursor={cursor}")
+    assert response.status_code == 404
+    assert response.json()["errors"][0]["message"].startswith("cursor:")
 
 
 def test_pages_follow_the_links_and_miss_nothing(api: APIClient) -> None:
