@@ -9,7 +9,6 @@ from django.core.validators import validate_email
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -18,7 +17,7 @@ from pydantic import (
     field_validator,
 )
 
-from journeys.authoring.document import JourneyBody
+from journeys.authoring.document import JourneyBody, Whole
 from journeys.engine.triggers import TRIGGERS
 from journeys.logic import json_values
 from journeys.logic.instants import parse_instant
@@ -47,6 +46,11 @@ Secret = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*
 
 
 JSON_VALUE = {"x-ref": "Json"}  # pydantic knows no references but its own: the schema's maker puts this one in
+ATTRIBUTES = {
+    "type": "object",
+    "additionalProperties": JSON_VALUE,
+    "propertyNames": {"minLength": 1, "maxLength": 100, "pattern": r"^[^\x00-\x1f\x7f]*$"},
+}
 FREE = {"type": "object", "additionalProperties": JSON_VALUE, "propertyNames": {"pattern": r"^[^\x00]*$"}}
 
 
@@ -120,11 +124,6 @@ class TriggerBody(_Occurrence):
     context: FreeObject = Field(default_factory=dict, description="What conditions and messages may refer to.")
 
 
-def _whole(value: Any) -> Any:
-    """229.0 is an integer in JSON."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _or_empty(schema: dict[str, Any]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [schema, {"type": "string", "const": ""}]})
 
@@ -132,7 +131,7 @@ def _or_empty(schema: dict[str, Any]) -> WithJsonSchema:
 Email = Annotated[str, Field(max_length=254), _or_empty({"type": "string", "format": "email", "maxLength": 254})]
 Zone = Annotated[str, Field(max_length=64), _or_empty({"type": "string", "enum": sorted(available_timezones())})]
 ChatId = Annotated[str, Field(pattern=r"^(-?[0-9]{1,20}|@[A-Za-z0-9_]{4,32})?$")]
-ChatNumber = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**63), le=2**63 - 1)]
+ChatNumber = Annotated[Whole, Field(ge=-(2**63), le=2**63 - 1)]
 
 
 class ContactBody(Body):
@@ -142,7 +141,7 @@ class ContactBody(Body):
     telegram_chat_id: ChatId | ChatNumber | None = None
     timezone: Zone | None = Field(default=None, description="An IANA name such as Europe/Berlin.")
     locale: str | None = Field(default=None, max_length=35, pattern=r"^([A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*)?$")
-    attributes: dict[AttributeName, Annotated[JsonValue, WithJsonSchema(JSON_VALUE)]] = Field(
+    attributes: Annotated[dict[AttributeName, JsonValue], WithJsonSchema(ATTRIBUTES)] = Field(
         default_factory=dict, description="Merged over those that there are; null removes one."
     )
 

@@ -40,7 +40,7 @@ class JourneysView(ApiView):
         tags=TAGS,
     )
     def get(self, request: Request) -> Response:
-        found, links = page(request, _filtered(request), ORDER)
+        found, links = page(request, _filtered(request), ORDER, ("trigger_type", "is_active"))
         return answer(JourneyList([JourneyOut.of(journey) for journey in found]), headers=links)
 
     @schema.operation("Create a journey", body=JourneyBody, answers={201: JourneyOut}, refuses=(409,), tags=TAGS)

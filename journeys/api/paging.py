@@ -19,8 +19,16 @@ DEFAULT_SIZE, MAX_SIZE = 50, 100
 M = TypeVar("M", bound=Model)
 
 
-def page(request: Request, rows: QuerySet[M], order: Sequence[str]) -> tuple[list[M], dict[str, str]]:
-    """One page, and the headers that lead on. `order` names columns (`-priority`) that together are unique."""
+def page(
+    request: Request, rows: QuerySet[M], order: Sequence[str], filters: Sequence[str] = ()
+) -> tuple[list[M], dict[str, str]]:
+    """One page, and the headers that lead on. `order` names columns (`-priority`) that together are unique.
+
+    `filters` are the query's other parameters: a misspelt one is refused, for else it would look like an answer.
+    """
+    for name in request.query_params:
+        if name not in ("page_size", "cursor", *filters):
+            raise refuse(name, "is no parameter of this list")
     size = _size(request.query_params.get("page_size"))
     cursor = request.query_params.get("cursor")
     rows = rows.order_by(*order)

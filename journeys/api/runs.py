@@ -42,7 +42,8 @@ class UserRunsView(ApiView):
         if contact is None:
             raise Http404
         runs = UserJourney.objects.filter(contact=contact).select_related("journey", "contact")
-        found, links = page(request, runs.filter(status=status) if status else runs, ("-started_at", "-id"))
+        runs = runs.filter(status=status) if status else runs
+        found, links = page(request, runs, ("-started_at", "-id"), ("status_filter",))
         return answer(RunList.of(found), headers=links)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from django.utils.text import slugify
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from journeys.actions.base import ConfigError
 from journeys.actions.registry import parse_config
@@ -25,6 +25,14 @@ MAX_BODY_DEPTH = 100
 
 INT32 = 2**31 - 1
 PRINTABLE = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
+
+
+def whole(value: Any) -> Any:
+    """5.0 is an integer in JSON, as 5 is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(whole)]
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
 
 
@@ -43,10 +51,10 @@ class StepBody(BaseModel):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$",
         description="What stays the same when the name changes; made from the name when absent.",
     )
-    order: int | None = Field(default=None, ge=0, le=INT32, description="Else the list's order counts.")
+    order: Whole | None = Field(default=None, ge=0, le=INT32, description="Else the list's order counts.")
     action_type: str = Field(max_length=50)
     action_config: dict[str, Any] = Field(default_factory=dict)
-    delay_minutes: int = Field(
+    delay_minutes: Whole = Field(
         default=0, ge=0, le=MAX_DELAY_MINUTES, description="Counts from the end of the previous step."
     )
     condition: dict[str, Any] | None = Field(
@@ -70,7 +78,7 @@ class JourneyBody(BaseModel):
         default_factory=dict, description="The trigger's settings and its `condition`; a bare condition will do."
     )
     is_active: bool = True
-    priority: int = Field(default=0, ge=-INT32 - 1, le=INT32, description="Higher starts first.")
+    priority: Whole = Field(default=0, ge=-INT32 - 1, le=INT32, description="Higher starts first.")
     steps: list[StepBody] = Field(default_factory=list, max_length=MAX_STEPS)
 
 

@@ -53,6 +53,7 @@ def test_listing_filters_by_trigger_and_activity(api: APIClient) -> None:
     [
         ("trigger_type=nope", "trigger_type"),
         ("is_active=maybe", "is_active"),
+        ("active=true", "active"),
         ("page_size=0", "page_size"),
         ("page_size=101", "page_size"),
         ("page_size=ten", "page_size"),
