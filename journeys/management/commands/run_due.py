@@ -21,6 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--loop", action="store_true", help="go on until interrupted")
+        parser.add_argument("--prune", action="store_true", help="first remove what is past its retention")
         parser.add_argument("--now", type=_instant, help="with DEBUG: pretend that it is this moment, in ISO 8601")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,6 +29,8 @@ class Command(BaseCommand):
         if pretended and not settings.DEBUG:
             raise CommandError("--now: only with DEBUG, because it runs steps before their time")
         clock: Clock = (lambda: pretended) if pretended else database_clock
+        if options["prune"]:
+            housekeeping.prune(clock())
         if options["loop"]:
             self._loop(clock)
         else:
