@@ -4,6 +4,7 @@ Made from the registries, so that a new action shows itself. What only a look at
 steps of one name) stays with the parser.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -77,7 +78,7 @@ def resolve(schema: Any) -> Any:
     return {"$ref": REF + schema["x-ref"]} if "x-ref" in schema else {k: resolve(v) for k, v in schema.items()}
 
 
-def _choose(schema: dict[str, Any], kind: str, config: str, models: dict[str, type[BaseModel]]) -> None:
+def _choose(schema: dict[str, Any], kind: str, config: str, models: Mapping[str, type[BaseModel]]) -> None:
     """One alternative for each config, each a whole object; `config` may be absent where nothing of it is required."""
     own = {name: schema.pop(name) for name in ("type", "properties", "required", "additionalProperties")}
     alternatives = []
