@@ -1,173 +1,25 @@
-"""The journey page's forms: a journey's settings and trigger, and one form per step.
+"""The journey page: a journey's form and one for each step, together.
 
 They read what was entered into a document; journeys.authoring judges and stores it.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django import forms
 from django.contrib.auth.models import User
-from unfold.widgets import (
-    UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
-    UnfoldAdminTextInputWidget,
-    UnfoldBooleanSwitchWidget,
-)
 
-from journeys.actions.base import ConfigError
-from journeys.actions.registry import ACTIONS, parse_config
-from journeys.admin.config_form import config_fields, initial_config, raw_config
-from journeys.admin.fields import ConditionField, DelayField
-from journeys.admin.vocabulary import Vocabulary, vocabulary
+from journeys.actions.registry import ACTIONS
+from journeys.admin.journey_forms import MAX_STEPS, NEW_STEP, JourneyForm, StepForm, StepFormSet, TypedForm
+from journeys.admin.vocabulary import vocabulary
 from journeys.authoring.document import DocumentError, parse
 from journeys.authoring.faults import Fault
 from journeys.authoring.publish import NameTaken, create_journey, save_journey
-from journeys.engine.triggers import TRIGGERS, parse_trigger, unwrap
-from journeys.models import Journey, JourneyStep, OnFailure
+from journeys.engine.triggers import TRIGGERS
+from journeys.models import Journey, JourneyStep
 
-MAX_STEPS = 200
 STEP = re.compile(r"steps\[(\d+)\]\.?(.*)")
-ACTION_CHOICES = [("", "Choose what happens…"), *((kind, action.label) for kind, action in ACTIONS.items())]
-FAILURE_CHOICES = [(value, label.capitalize()) for value, label in OnFailure.choices]
-TRIGGER_CHOICES = [(kind, trigger.label) for kind, trigger in TRIGGERS.items()]
-
-
-class TypedForm(forms.Form):
-    """A form of which one choice decides what further fields there are, under `<group>-`."""
-
-    group: str
-
-    def add_config(self, config_class: Any, words: Vocabulary, raw: Mapping[str, Any]) -> None:
-        initial = initial_config(config_class, raw)
-        for name, field in config_fields(config_class, words.template_choices, without=("condition",)).items():
-            self.fields[f"{self.group}-{name}"] = field
-            self.initial[f"{self.group}-{name}"] = initial.get(name)
-
-    def entered(self) -> dict[str, Any]:
-        start = f"{self.group}-"
-        return {name.removeprefix(start): value for name, value in self.cleaned_data.items() if name.startswith(start)}
-
-    def config_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.fields if name.startswith(f"{self.group}-")]
-
-    def refuse(self, errors: Mapping[str, str], whole: str) -> None:
-        """Put each fault of a config beside its field; what is about none of them, beside the field `whole`."""
-        for path, fault in errors.items():
-            name = f"{self.group}-{path.partition('.')[0].partition('[')[0]}"
-            self.place(name if name in self.fields else whole, fault)
-
-    def place(self, field: str | None, fault: str) -> None:
-        """Add a fault, once. Authoring says it as a predicate ("must be …"); beside a field it is a sentence."""
-        if field not in self.fields:
-            field = None
-        sentence = as_sentence(fault)
-        if sentence not in self.errors.get(field or "__all__", []):
-            self.add_error(field, sentence)
-
-
-class JourneyForm(TypedForm):
-    group = "trigger"
-
-    seen = forms.CharField(required=False, widget=forms.HiddenInput)
-    name = forms.CharField(max_length=255, widget=UnfoldAdminTextInputWidget())
-    description = forms.CharField(
-        required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}), help_text="For your colleagues."
-    )
-    is_active = forms.BooleanField(
-        label="Active",
-        required=False,
-        widget=UnfoldBooleanSwitchWidget(),
-        help_text="Switched off, it starts nobody, and people inside wait where they are.",
-    )
-    priority = forms.IntegerField(
-        initial=0,
-        widget=UnfoldAdminIntegerFieldWidget(),
-        help_text="When one event starts several journeys, the higher goes first.",
-    )
-    trigger_type = forms.ChoiceField(label="Starts when", choices=TRIGGER_CHOICES, widget=UnfoldAdminSelectWidget())
-    condition = ConditionField(label="Only if")
-
-    def __init__(self, data: Any = None, *, journey: Journey | None, words: Vocabulary, kind: str = "") -> None:
-        super().__init__(data, initial=_journey_initial(journey), use_required_attribute=False)
-        self.journey = journey
-        chosen = (self.data.get("trigger_type") if self.is_bound else kind or self.initial["trigger_type"]) or ""
-        if chosen in TRIGGERS:
-            raw = unwrap(journey.trigger_config) if journey and journey.trigger_type == chosen else {}
-            self.add_config(TRIGGERS[chosen].config_class, words, raw)
-
-    def clean(self) -> dict[str, Any]:
-        if self.journey and self.cleaned_data.get("seen") != str(self.journey.live_version_id):
-            self.add_error(None, "Somebody else saved this journey while you were editing it. Reload to see theirs.")
-        if not self.errors:
-            kind = self.cleaned_data["trigger_type"]
-            raw = raw_config(TRIGGERS[kind].config_class, self.entered())
-            if condition := self.cleaned_data["condition"]:
-                raw["condition"] = condition
-            self.cleaned_data["trigger_config"] = raw
-            try:
-                parse_trigger(kind, raw)
-            except ConfigError as error:
-                self.refuse(error.errors, "trigger_type")
-        return self.cleaned_data
-
-
-class StepForm(TypedForm):
-    group = "config"
-
-    key = forms.CharField(required=False, widget=forms.HiddenInput)
-    name = forms.CharField(
-        label="Name", max_length=255, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "Welcome e-mail"})
-    )
-    action_type = forms.ChoiceField(label="Action", choices=ACTION_CHOICES, widget=UnfoldAdminSelectWidget())
-    delay = DelayField(label="Wait before it")
-    condition = ConditionField(label="Only if")
-    on_failure = forms.ChoiceField(
-        label="If it finally fails", choices=FAILURE_CHOICES, widget=UnfoldAdminSelectWidget()
-    )
-    is_active = forms.BooleanField(label="Switched on", required=False, widget=UnfoldBooleanSwitchWidget())
-    # Last, and hidden: the page's order of steps.
-    order = forms.IntegerField(required=False, widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any, words: Vocabulary, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        given = self.data.get(self.add_prefix("action_type")) if self.is_bound else self.initial.get("action_type")
-        chosen = str(given or "")
-        if chosen in ACTIONS:
-            self.add_config(ACTIONS[chosen].config_class, words, self.initial.get("action_config", {}))
-
-    def clean(self) -> dict[str, Any]:
-        kind = str(self.cleaned_data.get("action_type") or "")
-        if kind and not any(name.startswith("config-") for name in self.errors):
-            raw = raw_config(ACTIONS[kind].config_class, self.entered())
-            self.cleaned_data["action_config"] = raw
-            try:
-                parse_config(kind, raw)
-            except ConfigError as error:
-                self.refuse(error.errors, "action_type")
-        return self.cleaned_data
-
-    def document(self) -> dict[str, Any]:
-        entered = self.cleaned_data
-        step = {
-            "name": entered["name"],
-            "action_type": entered["action_type"],
-            "action_config": entered["action_config"],
-            "delay_minutes": entered["delay"] or 0,
-            "condition": entered["condition"],
-            "on_failure": entered["on_failure"],
-            "is_active": entered["is_active"],
-        }
-        return {"key": entered["key"], **step} if entered["key"] else step
-
-
-StepFormSet = forms.formset_factory(
-    StepForm, extra=0, can_delete=True, max_num=MAX_STEPS, validate_max=True, absolute_max=MAX_STEPS * 2
-)
-NEW_STEP = {"is_active": True, "on_failure": OnFailure.CONTINUE, "delay": 0}
 
 
 class JourneyEditor:
@@ -248,13 +100,6 @@ class JourneyEditor:
             form.place(_field_of(found[2] if found else fault.path), fault.message)
 
 
-def as_sentence(fault: str) -> str:
-    if fault == "Field required":
-        return "This is required."
-    is_predicate = fault.split(" ", 1)[0] in ("is", "must", "has", "names", "contains")
-    return f"This {fault}." if is_predicate else f"{fault[:1].upper()}{fault[1:]}"
-
-
 def _field_of(path: str) -> str | None:
     """The form's field that a path of the document is entered in."""
     first, _, rest = path.partition(".")
@@ -277,15 +122,6 @@ def _order(form: StepForm) -> int:
 
 def _draft(journey: Journey | None) -> Iterable[JourneyStep]:
     return journey.steps.filter(archived_at=None).order_by("order", "id") if journey else ()
-
-
-def _journey_initial(journey: Journey | None) -> dict[str, Any]:
-    if journey is None:
-        return {"is_active": False, "priority": 0, "trigger_type": "signup"}
-    names = ("name", "description", "is_active", "priority", "trigger_type")
-    own = {name: getattr(journey, name) for name in names}
-    condition = unwrap(journey.trigger_config).get("condition")
-    return own | {"condition": condition, "seen": str(journey.live_version_id)}
 
 
 def _step_initial(step: JourneyStep) -> dict[str, Any]:
