@@ -77,3 +77,11 @@ def test_the_demo_is_not_made_while_a_worker_would_run_its_past_at_once(short):
     with pytest.raises(CommandError, match="worker is running"):
         call_command("demo")
     assert not Contact.objects.exists()
+
+
+def test_reset_removes_nothing_while_a_worker_runs(short):
+    call_command("demo")
+    beat("tick", database_clock())
+    with pytest.raises(CommandError, match="worker"):
+        call_command("demo", "--reset")
+    assert Journey.objects.exists()

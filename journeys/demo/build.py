@@ -50,8 +50,7 @@ def build(now: datetime) -> None:
     """
     if not is_empty():
         raise NotOurs("this database has journeys or contacts already; the demo wants an empty one")
-    if beaten_since("tick", now - WORKER_SEEN):
-        raise NotOurs("a worker is running; stop it while the demo is made")
+    _refuse_while_working(now)
     chance = random.Random(SEED)  # noqa: S311 - a demo that is the same each time
     end = now.replace(second=0, microsecond=0)
     start = end - timedelta(days=DAYS)
@@ -63,6 +62,11 @@ def build(now: datetime) -> None:
     _live_through(happenings(everyone, start, end, chance), start, end, chance)
     _sign_up_just_now(everyone, end)
     housekeeping.minute(now)
+
+
+def _refuse_while_working(now: datetime) -> None:
+    if beaten_since("tick", now - WORKER_SEEN):
+        raise NotOurs("a worker is running; stop it while the demo is made")
 
 
 @transaction.atomic
@@ -146,11 +150,13 @@ def _sign_up_just_now(everyone: list[DemoPerson], end: datetime) -> None:
         _work_until(at, at + timedelta(seconds=1))
 
 
-def reset() -> int:
+def reset(now: datetime) -> int:
     """Empty the database of journeys, contacts and all that belongs to them; how many contacts it had.
 
-    Raises NotOurs in one that the demo did not make, or in which somebody real has turned up since.
+    Raises NotOurs in one that the demo did not make, or in which somebody real has turned up since, and while a worker
+    runs: the demo could not be made anew.
     """
+    _refuse_while_working(now)
     if not is_ours():
         raise NotOurs("this database was not made by the demo, so nothing is removed")
     real = Contact.objects.filter(is_test=False)

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             if options["reset"]:
-                self.stdout.write(f"{reset()} contacts of the demo removed")
+                self.stdout.write(f"{reset(database_clock())} contacts of the demo removed")
             elif is_ours():
                 self.stdout.write("The demo is here already; --reset makes it anew.")
                 return
