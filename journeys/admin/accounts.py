@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import Model
 from django.http import HttpRequest
 from django_q.admin import FailAdmin as BaseFailAdmin
 from django_q.admin import QueueAdmin as BaseQueueAdmin
@@ -15,24 +16,20 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-# Not ours to edit: tokens and login attempts are kept by their own apps, and nobody needs their rows.
-HIDDEN = {"token_blacklist", "axes"}
+STOCK = ("django.contrib.auth.", "django_q.", "rest_framework_simplejwt.")
+"""Whose admin classes are replaced here. A project's own stay as they are."""
 
-for model in [model for model in admin.site._registry if model._meta.app_label in HIDDEN]:
-    admin.site.unregister(model)
-for model in (User, Group, Schedule, Success, Failure, OrmQ):
-    if admin.site.is_registered(model):
+for model, registered in list(admin.site._registry.items()):
+    if type(registered).__module__.startswith(STOCK):
         admin.site.unregister(model)
 
 
-@admin.register(User)
 class UserAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
 
-@admin.register(Group)
 class GroupAdmin(BaseGroupAdmin, ModelAdmin):
     pass
 
@@ -53,21 +50,31 @@ class SuperusersOnly(ModelAdmin):
         return self.has_module_permission(request)
 
 
-@admin.register(Schedule)
 class ScheduleAdmin(SuperusersOnly, BaseScheduleAdmin):
     pass
 
 
-@admin.register(Success)
 class SuccessAdmin(SuperusersOnly, BaseTaskAdmin):
     pass
 
 
-@admin.register(Failure)
 class FailureAdmin(SuperusersOnly, BaseFailAdmin):
     pass
 
 
-@admin.register(OrmQ)
 class QueueAdmin(SuperusersOnly, BaseQueueAdmin):
     pass
+
+
+# Tokens are left out: nobody needs their rows.
+PAGES: dict[type[Model], type[ModelAdmin]] = {
+    User: UserAdmin,
+    Group: GroupAdmin,
+    Schedule: ScheduleAdmin,
+    Success: SuccessAdmin,
+    Failure: FailureAdmin,
+    OrmQ: QueueAdmin,
+}
+for model, page in PAGES.items():
+    if not admin.site.is_registered(model):
+        admin.site.register(model, page)

@@ -261,3 +261,11 @@ def test_background_tasks_are_for_superusers_alone():
 def test_no_address_of_a_list_is_an_error(name, query):
     response = signed_in(superuser=True).get(f"{list_of(name)}?{query}")
     assert response.status_code in (200, 302)
+
+
+def test_operators_and_background_tasks_have_pages_in_the_admins_own_look():
+    client = signed_in(superuser=True)
+    for page in ("auth_user", "auth_group", "django_q_schedule", "django_q_success", "django_q_failure", "django_q_ormq"):
+        assert client.get(reverse(f"admin:{page}_changelist")).status_code == 200
+    assert client.get(reverse("admin:auth_user_add")).status_code == 200
+    assert "blacklistedtoken" not in client.get("/admin/").rendered_content
