@@ -41,7 +41,7 @@ class ApiView(APIView):
     permission_classes: Any = (MayDoThis,)
     renderer_classes: Any = (JSONRenderer,)
     parser_classes: Any = (reading.StrictJSONParser,)
-    metadata_class: Any = None  # OPTIONS is no method of this API: 405
+    http_method_names: Any = ("get", "post", "put", "patch", "delete", "head")
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         reading.limit_body(request._request)

@@ -6,7 +6,7 @@ that differs from the live version's becomes the next version.
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -232,13 +232,14 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _follow_up(journey: Journey, was_active: bool, changed: Iterable[UUID], now: datetime) -> None:
+def _follow_up(journey: Journey, was_active: bool, changed: Collection[UUID], now: datetime) -> None:
     """What a committed change means to the people inside; each in batches of its own."""
-    waiting = list(changed)
-    while waiting and look_again(journey.id, waiting, now):
-        pass
+    moved = 0
+    while changed and (batch := look_again(journey.id, list(changed), now)):
+        moved += batch
     if journey.is_active and not was_active:
-        unpark(journey.id)
+        moved += unpark(journey.id)
     elif was_active and not journey.is_active:
         park(journey.id)
-    wake.after_commit()
+    if moved:
+        wake.after_commit()

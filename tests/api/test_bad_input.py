@@ -196,7 +196,7 @@ def test_a_wrong_method_is_405(api: APIClient, method: str, path: str) -> None:
     response = api.generic(method.upper(), f"/api/v1/{path}")
     assert response.status_code == 405
     assert response.json()["errors"]
-    assert "Allow" in response.headers
+    assert "OPTIONS" not in response.headers["Allow"]
 
 
 @pytest.mark.parametrize("path", ["", "v1", "v1/", "v1/journeys/", "v1/nothing", "v2/journeys", "v1/health/"])
