@@ -15,7 +15,7 @@ test: .venv/installed-dev
 lint: .venv/installed-dev
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/ruff format --check .
-	@if [ -d templates ]; then $(BIN)/djlint --quiet --lint templates; fi
+	@if [ -d templates ]; then $(BIN)/djlint --quiet --lint templates journeys/templates; fi
 
 types: .venv/installed-dev
 	$(BIN)/mypy

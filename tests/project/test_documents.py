@@ -1,18 +1,23 @@
 """What the documents say is held against the code."""
 
 import ast
+import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from django.conf import settings
 
 from journeys import defaults
 from journeys.actions.registry import ACTIONS
+from journeys.api.bodies import ContactBody, EventBody, TriggerBody
 from journeys.api.urls import urlpatterns
+from journeys.authoring.document import parse
 from journeys.models import Journey, JourneyStep, StepExecution, UserJourney
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,6 +98,31 @@ def test_the_api_document_names_every_path():
         if pattern.name is None and str(pattern.pattern)
     }
     assert listed == served
+
+
+def bodies() -> Iterator[Any]:
+    """The JSON that the documents' curl examples send."""
+    for document in (ROOT / "README.md", DOCS / "api.md"):
+        for text in re.findall(r"-d '([\[{][^']*)'", document.read_text()):
+            yield json.loads(text)
+
+
+def test_the_examples_are_taken_by_the_api():
+    taken: Counter[str] = Counter()
+    for body in bodies():
+        match body:
+            case {"steps": _}:
+                parse(body)
+                taken["journey"] += 1
+            case list():
+                taken["event"] += len([EventBody.model_validate(event) for event in body])
+            case {"trigger_type": _}:
+                TriggerBody.model_validate(body)
+                taken["trigger"] += 1
+            case {"attributes": _}:
+                ContactBody.model_validate(body)
+                taken["contact"] += 1
+    assert taken == {"journey": 2, "event": 2, "trigger": 1, "contact": 2}
 
 
 def test_architecture_names_every_module_of_the_house():
