@@ -176,8 +176,8 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     # Counted in each web process. The login limit above, which counts failures, is kept in the database.
     "DEFAULT_THROTTLE_RATES": {
-        "token_account": f"{env.number('TOKENS_PER_MINUTE_AND_ACCOUNT', 20, least=1)}/min",
-        "token_address": f"{env.number('TOKENS_PER_MINUTE_AND_ADDRESS', 60, least=1)}/min",
+        "token_account": f"{env.number('TOKEN_RATE_ACCOUNT', 20, least=1)}/min",
+        "token_address": f"{env.number('TOKEN_RATE_ADDRESS', 60, least=1)}/min",
     },
     "NUM_PROXIES": int(env.flag("TRUST_PROXY")),  # how far X-Forwarded-For is believed
 }
