@@ -265,7 +265,14 @@ def test_no_address_of_a_list_is_an_error(name, query):
 
 def test_operators_and_background_tasks_have_pages_in_the_admins_own_look():
     client = signed_in(superuser=True)
-    for page in ("auth_user", "auth_group", "django_q_schedule", "django_q_success", "django_q_failure", "django_q_ormq"):
+    for page in (
+        "auth_user",
+        "auth_group",
+        "django_q_schedule",
+        "django_q_success",
+        "django_q_failure",
+        "django_q_ormq",
+    ):
         assert client.get(reverse(f"admin:{page}_changelist")).status_code == 200
     assert client.get(reverse("admin:auth_user_add")).status_code == 200
     assert "blacklistedtoken" not in client.get("/admin/").rendered_content
