@@ -13,6 +13,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from journeys.actions.sentences import sentence
 from journeys.logic.conditions import Facts
 from journeys.logic.effects import Outcome, Prepared
 
@@ -170,5 +171,5 @@ def faults_of(error: ValidationError) -> dict[str, str]:
     faults: dict[str, str] = {}
     for fault in error.errors(include_url=False, include_input=False):
         path = ".".join(str(part) for part in fault["loc"])
-        faults.setdefault(path, fault["msg"].removeprefix("Value error, "))
+        faults.setdefault(path, sentence(fault))
     return faults

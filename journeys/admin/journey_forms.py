@@ -170,7 +170,5 @@ def _journey_initial(journey: Journey | None) -> dict[str, Any]:
 
 
 def as_sentence(fault: str) -> str:
-    if fault == "Field required":
-        return "This is required."
     is_predicate = fault.split(" ", 1)[0] in ("is", "must", "has", "names", "contains")
     return f"This {fault}." if is_predicate else f"{fault[:1].upper()}{fault[1:]}"

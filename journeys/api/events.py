@@ -11,7 +11,7 @@ from journeys.api.answers import EventAnswer, EventAnswers, FieldError, Triggere
 from journeys.api.base import ApiView, answer
 from journeys.api.bodies import EventBodies, EventBody, TriggerBody
 from journeys.api.errors import Gone, refuse
-from journeys.api.reading import parse
+from journeys.api.reading import BatchJSONParser, parse, refuse_unstorable
 from journeys.authoring.faults import Faulty
 from journeys.engine import wake
 from journeys.engine.clock import database_clock
@@ -56,6 +56,7 @@ class TriggerView(ApiView):
 
 class EventsView(ApiView):
     needs = {"POST": ("journeys.add_event",)}
+    parser_classes = (BatchJSONParser,)
 
     @schema.operation("Report events", body=EventBodies, answers={200: EventAnswers}, refuses=(410,), tags=("events",))
     def post(self, request: Request) -> Response:
@@ -77,6 +78,7 @@ def _many(raw: list[Any]) -> list[EventAnswer]:
     good: list[Incoming] = []
     for body in raw:
         try:
+            refuse_unstorable(body)
             good.append(_incoming(parse(EventBody, body), now))
             answers.append(None)
         except Faulty as error:

@@ -32,16 +32,32 @@ class StrictJSONParser(BaseParser):
         if len(data) > MAX_BYTES:
             raise TooLarge
         value = load(data)
-        unstorable = [Fault(*fault) for fault in json_values.faults(value, max_depth=MAX_BODY_DEPTH)]
-        if unstorable:
-            raise Faulty(unstorable)
+        self.check(value)
         return value
+
+    def check(self, value: Any) -> None:
+        refuse_unstorable(value)
+
+
+class BatchJSONParser(StrictJSONParser):
+    """Leaves the elements of a list to the view, which answers for each by itself: one bad one spoils no other."""
+
+    def check(self, value: Any) -> None:
+        if not isinstance(value, list):
+            refuse_unstorable(value)
+
+
+def refuse_unstorable(value: Any) -> None:
+    """Raise Faulty with all that PostgreSQL can't keep of a body."""
+    unstorable = [Fault(*fault) for fault in json_values.faults(value, max_depth=MAX_BODY_DEPTH)]
+    if unstorable:
+        raise Faulty(unstorable)
 
 
 def load(data: bytes) -> Any:
     """The JSON value in `data`. Raises ParseError."""
     try:
-        return json.loads(data.decode(), parse_constant=_refuse_constant)
+        return json.loads(data.decode(), parse_constant=_refuse_constant, object_pairs_hook=_object)
     except RecursionError as error:
         raise ParseError("malformed JSON: nested too deep") from error
     except ValueError as error:
@@ -75,3 +91,13 @@ def limit_body(request: HttpRequest) -> None:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object. Of a key that comes twice, each reader would take another value (RFC 8259 §4)."""
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r:.60} comes twice in one object")
+    return read

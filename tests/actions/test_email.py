@@ -180,10 +180,10 @@ def test_a_malformed_address_is_refused_for_good(address: str) -> None:
         ({"template": "welcome", "text": "x"}, "text", "comes from the template"),
         ({"subject": "{{ x", "text": "x"}, "subject", "line 1"),
         ({"subject": "s", "html": "<p>\n{% if %}"}, "html", "line 2"),
-        ({"subject": 1, "text": "x"}, "subject", "string"),
+        ({"subject": 1, "text": "x"}, "subject", "must be a text"),
         ({"subject": "x" * 501, "text": "x"}, "subject", "500"),
         ({**HELLO, "reply_to": "a@b.c\r\nBcc: x@y.z"}, "reply_to", "no e-mail address"),
-        ({**HELLO, "cc": "x@y.z"}, "cc", "Extra inputs"),
+        ({**HELLO, "cc": "x@y.z"}, "cc", "is unknown here"),
     ],
 )
 def test_a_wrong_config_names_field_and_fault(raw: dict[str, Any], field: str, fault: str) -> None:

@@ -115,6 +115,7 @@ def test_what_is_required_is_named(api: APIClient) -> None:
         b'{"name": "\\u0000"}',
         b'{"name": "\\ud800"}',
         b'{"\\ud800": 1}',
+        b'{"trigger_type": "signup", "trigger_type": "upgrade", "user_id": "u1"}',
         b"[" * 100_000,
         b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
         b"[" * 200 + b"]" * 200,
@@ -196,7 +197,23 @@ def test_a_wrong_method_is_405(api: APIClient, method: str, path: str) -> None:
     response = api.generic(method.upper(), f"/api/v1/{path}")
     assert response.status_code == 405
     assert response.json()["errors"]
-    assert "OPTIONS" not in response.headers["Allow"]
+    allowed = response.headers["Allow"].split(", ")
+    assert method.upper() not in allowed and "OPTIONS" not in allowed
+
+
+def test_faults_are_said_alike_in_bodies_and_in_configs(api: APIClient) -> None:
+    steps = [{"name": "a", "action_type": "apply_tag", "action_config": {"colour": 1}, "colour": 1}]
+    body = {"trigger_type": "signup", "trigger_config": {"colour": 1}, "steps": steps}
+    faults = {fault["field"]: fault["message"] for fault in api.post("/api/v1/journeys", body).json()["errors"]}
+    assert faults == {
+        "name": "is required",
+        "trigger_config.colour": "is unknown here",
+        "steps[0].colour": "is unknown here",
+    }
+    del steps[0]["colour"]
+    faults = {fault["field"]: fault["message"] for fault in api.post("/api/v1/journeys", body).json()["errors"]}
+    assert faults["steps[0].action_config.colour"] == "is unknown here"
+    assert faults["steps[0].action_config.tag"] == "is required"
 
 
 @pytest.mark.parametrize("path", ["", "v1", "v1/", "v1/journeys/", "v1/nothing", "v2/journeys", "v1/health/"])

@@ -182,3 +182,20 @@ def test_somebody_deleted_is_gone_until_put_again(api: APIClient) -> None:
     assert not Contact.objects.exists()
     assert api.put("/api/v1/users/u1", {}).status_code == 201
     assert len(api.post("/api/v1/journeys/trigger", trigger).json()["started_journeys"]) == 1
+
+
+@pytest.mark.django_db
+def test_an_event_that_cannot_be_stored_spoils_no_other(api: APIClient) -> None:
+    deep = "[" * 200 + "]" * 200
+    bad = [
+        '{"user_id": "u1", "name": "a\\u0000b"}',
+        '{"user_id": "u1", "name": "b", "properties": {"a": "\\ud800"}}',
+        '{"user_id": "u1", "name": "c", "properties": {"a": 1e400}}',
+        f'{{"user_id": "u1", "name": "d", "properties": {{"a": {deep}}}}}',
+    ]
+    good = '{"user_id": "u1", "name": "seen"}'
+    response = api.post("/api/v1/events", f"[{', '.join([*bad, good])}]", content_type="application/json")
+    assert response.status_code == 200, response.data
+    assert [answer["status"] for answer in response.json()] == [*["invalid"] * 4, "accepted"]
+    assert [answer["errors"][0]["field"] for answer in response.json()[:3]] == ["name", "properties.a", "properties.a"]
+    assert Event.objects.get().name == "seen"
