@@ -8,14 +8,19 @@ import base64
 import binascii
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterable
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
+from django.conf.global_settings import LANGUAGES
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
+from django.utils.module_loading import import_string
 
 _env = environ.Env()
 _FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -94,7 +99,36 @@ def database(name: str) -> dict[str, Any]:
     parsed: dict[str, Any] = dict(_url(name, _env.db_url, "postgresql://user:password@host:5432/name"))
     if parsed.get("ENGINE") != "django.db.backends.postgresql":
         refuse(name, "does not name a PostgreSQL database: postgresql://user:password@host:5432/name")
+    if not parsed.get("NAME"):
+        refuse(name, "lacks the database's name: postgresql://user:password@host:5432/name")
     return parsed
+
+
+def mail_address(name: str, default: str) -> str:
+    """One address, with the sender's name or without: `Example <hello@example.com>`."""
+    value = text(name, default)
+    try:
+        validate_email(parseaddr(value)[1])
+    except ValidationError:
+        refuse(name, f"is {value!r}, expected an address such as Example <hello@example.com>")
+    return value if value.isprintable() else refuse(name, "must be one line")
+
+
+def mail_backend(name: str, default: str) -> str:
+    """The dotted path of a Django e-mail backend."""
+    if value := text(name, default):
+        try:
+            import_string(value)
+        except ImportError as error:
+            refuse(name, f"is {value!r}, which cannot be imported: {error}")
+    return value
+
+
+def language(name: str, default: str) -> str:
+    """A language that Django speaks, or a variant of one: `en-us` is one of `en`."""
+    value = text(name, default).lower()
+    spoken = dict(LANGUAGES)
+    return value if {value, value.split("-")[0]} & spoken.keys() else refuse(name, f"is {value!r}, no known language")
 
 
 def mail(name: str) -> dict[str, Any]:
@@ -107,7 +141,9 @@ def mail(name: str) -> dict[str, Any]:
 
 def _url(name: str, parse: Callable[[str], Any], example: str) -> Any:
     try:
-        return parse(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # django-environ's about an unknown scheme shows the password
+            return parse(name)
     except (ImproperlyConfigured, ValueError, KeyError, AttributeError):
         # The value is not shown: it holds a password.
         refuse(name, f"is no address that can be read, expected {example}")

@@ -117,7 +117,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 
-LANGUAGE_CODE = env.text("LANGUAGE_CODE", "en-us")
+LANGUAGE_CODE = env.language("LANGUAGE_CODE", "en-us")
 TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -289,7 +289,7 @@ UNFOLD = {
 # --- Channels: each is optional, and what a step needs and lacks is that step's error -------------
 
 _mail = env.mail("EMAIL_URL")
-_mail_backend = env.text("EMAIL_BACKEND", _mail.pop("EMAIL_BACKEND", ""))
+_mail_backend = env.mail_backend("EMAIL_BACKEND", _mail.pop("EMAIL_BACKEND", ""))
 EMAIL_BACKEND = _mail_backend or "django.core.mail.backends.console.EmailBackend"
 EMAIL_HOST = _mail.get("EMAIL_HOST") or "localhost"
 EMAIL_PORT = _mail.get("EMAIL_PORT") or 25
@@ -298,7 +298,7 @@ EMAIL_HOST_PASSWORD = _mail.get("EMAIL_HOST_PASSWORD") or ""
 EMAIL_USE_TLS = bool(_mail.get("EMAIL_USE_TLS"))
 EMAIL_USE_SSL = bool(_mail.get("EMAIL_USE_SSL"))
 EMAIL_TIMEOUT = env.number("EMAIL_TIMEOUT", 10, least=1)
-DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "journeys@localhost")
+DEFAULT_FROM_EMAIL = env.mail_address("DEFAULT_FROM_EMAIL", "journeys@localhost")
 # ANYMAIL_POSTMARK_SERVER_TOKEN and the like, as anymail's documentation names them.
 ANYMAIL: dict[str, Any] = {"REQUESTS_TIMEOUT": EMAIL_TIMEOUT}
 ANYMAIL |= {name.removeprefix("ANYMAIL_"): os.environ[name] for name in os.environ if name.startswith("ANYMAIL_")}

@@ -42,7 +42,9 @@ def test_the_future_cannot_be_tried_without_debug(settings):
     assert tags_of() == set()
 
 
-@pytest.mark.parametrize("moment", ["tomorrow", "2026-12-24", "2026-12-24T09:00:00", "2026-99-24T09:00:00Z"])
+@pytest.mark.parametrize(
+    "moment", ["tomorrow", "2026-12-24", "2026-12-24T09:00:00", "2026-99-24T09:00:00Z", "9999-12-31T23:59:59Z"]
+)
 def test_a_moment_that_is_none_is_refused_by_name(moment):
     with pytest.raises(CommandError, match="--now"):
         call_command("run_due", "--now", moment)

@@ -1,6 +1,7 @@
 """`manage.py run_due`: the same tick without django-q, from cron or by hand."""
 
 import time
+from argparse import ArgumentTypeError
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from journeys.engine.queue import beat
 
 PAUSE_SECONDS = 0.5
 MINUTE = 60
+MAX_YEAR = 9000  # delays must still fit behind it
 
 
 class Command(BaseCommand):
@@ -64,7 +66,7 @@ def _instant(text: str) -> datetime:
     try:
         instant = parse_datetime(text)
     except ValueError as error:
-        raise CommandError(f"--now: {error}") from error
-    if instant is None or instant.tzinfo is None:
-        raise CommandError("--now: a moment with its zone is needed, such as 2026-12-24T09:00:00Z")
+        raise ArgumentTypeError(str(error)) from error
+    if instant is None or instant.tzinfo is None or not 1970 <= instant.year <= MAX_YEAR:
+        raise ArgumentTypeError("a moment with its zone is needed, such as 2026-12-24T09:00:00Z")
     return instant
