@@ -11,8 +11,9 @@ from django.utils.text import slugify
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from journeys.actions.base import ConfigError
-from journeys.actions.registry import parse_config
+from journeys.actions.registry import CHANNELS, parse_config
 from journeys.authoring.faults import Fault, Faulty, faults_in, faults_in_config
+from journeys.authoring.templates import missing_templates
 from journeys.engine.triggers import parse_trigger, unwrap
 from journeys.logic import json_values
 from journeys.logic.conditions import ConditionError, validate
@@ -23,6 +24,7 @@ MAX_STEPS = 200
 MAX_BODY_DEPTH = 100
 """Conditions nest ten deep inside steps, which is more levels of JSON; each part has its own, stricter limit."""
 
+CHANNEL_OF = {action.kind: channel for channel, action in CHANNELS.items()}
 INT32 = 2**31 - 1
 PRINTABLE = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
 
@@ -118,6 +120,7 @@ def parse(body: Any) -> JourneyDocument:
     except ValidationError as error:
         raise DocumentError([*faults_in(error), *_deeper_faults(body)]) from error
     faults = [*_trigger_faults(written.trigger_type, written.trigger_config), *_faults_of_steps(written.steps)]
+    faults = faults or list(_template_faults(written.steps))
     if faults:
         raise DocumentError(faults)
     return JourneyDocument(
@@ -230,6 +233,18 @@ def _step_faults(step: StepBody, at: str) -> Iterator[Fault]:
     except ConfigError as error:
         unknown = len(error.errors) == 1 and "there is no action" in error.errors.get("", "")
         yield from faults_in_config(error, f"{at}.action_type" if unknown else f"{at}.action_config")
+
+
+def _template_faults(steps: Sequence[StepBody]) -> Iterator[Fault]:
+    named = [
+        (index, CHANNEL_OF[step.action_type], step.action_config["template"])
+        for index, step in enumerate(steps)
+        if step.action_type in CHANNEL_OF and step.action_config.get("template")
+    ]
+    absent = missing_templates((channel, name) for _, channel, name in named)
+    for index, channel, name in named:
+        if (channel, name) in absent:
+            yield Fault(f"steps[{index}].action_config.template", f"there is no {channel} template {name!r:.110}")
 
 
 def _condition_faults(condition: Any, at: str) -> Iterator[Fault]:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journeys.authoring.document import DocumentError, JourneyDocument, definition, draft_steps, export, parse
+from journeys.authoring.faults import Fault
 from journeys.logic.flow import compile_flow
 from tests.factories import make_journey
 
@@ -106,3 +107,13 @@ def test_the_definition_compiles_to_the_active_steps() -> None:
     journey = make_journey("j", [tag("a"), tag("b", is_active=False), tag("c", delay_minutes=5)])
     flow = compile_flow(definition(journey, draft_steps(journey)), lambda kind, raw: raw)
     assert [(step.name, step.delay_minutes) for step in flow.steps] == [("a", 0), ("c", 5)]
+
+
+@pytest.mark.django_db
+def test_a_template_that_is_not_there_is_a_fault_beside_its_step():
+    mail = {"name": "Mail", "action_type": "send_email", "action_config": {"template": "welcome", "subject": "Hi"}}
+    chat = {"name": "Chat", "action_type": "send_telegram", "action_config": {"template": "welcome"}}
+    with pytest.raises(DocumentError) as caught:
+        parse({"name": "J", "trigger_type": "signup", "steps": [mail, chat]})
+    (fault,) = caught.value.faults
+    assert fault == Fault("steps[1].action_config.template", "there is no telegram template 'welcome'")

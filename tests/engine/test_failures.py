@@ -14,7 +14,16 @@ from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.record import record
 from journeys.logic.effects import Delivered
 from journeys.metrics import _counted
-from journeys.models import Contact, Message, MessageStatus, RunStatus, StepExecution, UserJourney, What
+from journeys.models import (
+    Contact,
+    Message,
+    MessageStatus,
+    MessageTemplate,
+    RunStatus,
+    StepExecution,
+    UserJourney,
+    What,
+)
 from tests.engine.test_cycle import tag, tags_of, work_at
 from tests.factories import make_contact, make_journey
 from tests.sinks_http import BotApi, Reply
@@ -129,21 +138,16 @@ def test_a_replay_that_fails_again_is_a_dead_letter_again(bot):
     assert "still no" in dead.error_message
 
 
-def test_a_step_whose_template_was_missing_is_rendered_when_replayed(bot):
-    from journeys.models import MessageTemplate
-
+def test_a_step_whose_template_went_missing_is_rendered_when_replayed(bot):
+    words = {"text": "Hey {{ user.first_name }}", "created_at": NOW, "updated_at": NOW}
+    template = MessageTemplate(id=uuid4(), name="greeting", channel="telegram", **words)
+    template.save()
     run = start(action_config={"template": "greeting"})
+    MessageTemplate.objects.all().delete()
     work_at(NOW)
     dead = StepExecution.objects.get(dead_at__isnull=False)
     assert "greeting" in dead.error_message
-    MessageTemplate.objects.create(
-        id=uuid4(),
-        name="greeting",
-        channel="telegram",
-        text="Hey {{ user.first_name }}",
-        created_at=NOW,
-        updated_at=NOW,
-    )  # fmt: skip
+    template.save(force_insert=True)
     replay.replay([dead.id], NOW)
     replay.work(lambda: NOW, 10)
     assert texts(bot) == ["Hey Ada"]
