@@ -15,7 +15,7 @@ from journeys.logic import json_values
 from journeys.models import EventSource
 from journeys.models.audience import USER_ID_PATTERN
 
-MAX_MESSAGE_ID = 200
+MESSAGE_ID_PATTERN = r"^[^\x00-\x1f\x7f]{1,200}\Z"
 
 
 def trigger(
@@ -26,22 +26,34 @@ def trigger(
     occurred_at: datetime | None,
 ) -> list[UUID]:
     """Start the journeys of a trigger for one person; their ids. Raises ValueError."""
-    if trigger_type not in TRIGGERS:
+    if trigger_type not in tuple(TRIGGERS):
         raise ValueError(f"trigger_type: there is no trigger {trigger_type!r}; there are {', '.join(TRIGGERS)}")
     if not isinstance(user_id, str) or not re.match(USER_ID_PATTERN, user_id):
         raise ValueError("user_id: must be a text of 1 to 190 characters, with no slash and no control character")
-    if message_id is not None and not (isinstance(message_id, str) and 1 <= len(message_id) <= MAX_MESSAGE_ID):
-        raise ValueError(f"message_id: must be a text of 1 to {MAX_MESSAGE_ID} characters")
-    if occurred_at is not None and occurred_at.tzinfo is None:
-        raise ValueError("occurred_at: must be aware of its time zone")
-    for field, value in (("user_id", user_id), ("message_id", message_id), ("context", dict(context))):
-        for path, fault in json_values.faults(value, field):
-            raise ValueError(f"{path}: {fault}")
-    event = Incoming(user_id, trigger_type, _plain(context), message_id, occurred_at, EventSource.CODE)
-    (answer,) = ingest([event], database_clock())
+    if message_id is not None and not (isinstance(message_id, str) and re.match(MESSAGE_ID_PATTERN, message_id)):
+        raise ValueError("message_id: must be a text of 1 to 200 characters, with no control character")
+    now = database_clock()
+    happened = _happened(occurred_at, now) if occurred_at is not None else None
+    _refuse_unstorable({"user_id": user_id, "message_id": message_id, "context": dict(context)})
+    event = Incoming(user_id, trigger_type, _plain(context), message_id, happened, EventSource.CODE)
+    (answer,) = ingest([event], now)
     if answer.started:
         wake.after_commit()
     return list(answer.started)
+
+
+def _happened(occurred_at: datetime, now: datetime) -> datetime:
+    if not isinstance(occurred_at, datetime) or occurred_at.tzinfo is None:
+        raise ValueError("occurred_at: must be a datetime that is aware of its time zone")
+    if occurred_at.year < 1970:
+        raise ValueError("occurred_at: must not be before 1970")
+    return min(occurred_at, now)  # What lies in the future counts as now, as in the API.
+
+
+def _refuse_unstorable(arguments: Mapping[str, Any]) -> None:
+    for field, value in arguments.items():
+        for path, fault in json_values.faults(value, field):
+            raise ValueError(f"{path}: {fault}")
 
 
 def _plain(context: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,4 +62,5 @@ def _plain(context: Mapping[str, Any]) -> dict[str, Any]:
         plain: dict[str, Any] = json.loads(json.dumps(dict(context), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ValueError(f"context: {error}") from error
+    _refuse_unstorable({"context": plain})  # what was inside tuples, which JSON makes lists
     return plain

@@ -1,6 +1,6 @@
 """Saving, switching and deleting journeys, with people inside."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from journeys.authoring.publish import (
     save_journey,
     set_active,
 )
+from journeys.engine.clock import database_clock
 from journeys.engine.ingest import Incoming, ingest
 from journeys.models import (
     Contact,
@@ -185,6 +186,14 @@ def test_code_in_the_same_process_starts_journeys() -> None:
     assert run.metadata == {"plan": "premium"}
 
 
+@pytest.mark.django_db
+def test_what_lies_in_the_future_counts_as_now() -> None:
+    make_journey("j", [tag("a")])
+    journeys.trigger("signup", "u1", occurred_at=datetime(2999, 1, 1, tzinfo=UTC))
+    seen = Contact.objects.get().last_event_at
+    assert seen is not None and seen <= database_clock()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_trigger_is_rolled_back_with_its_caller() -> None:
     make_journey("j", [tag("a")])
@@ -205,6 +214,11 @@ def test_a_trigger_is_rolled_back_with_its_caller() -> None:
         ({"message_id": ""}, "message_id"),
         ({"message_id": "\x00"}, "message_id"),
         ({"occurred_at": datetime(2026, 1, 1)}, "occurred_at"),
+        ({"message_id": "a\nb"}, "message_id"),
+        ({"occurred_at": "2026-01-01T00:00:00Z"}, "occurred_at"),
+        ({"occurred_at": datetime(1969, 1, 1, tzinfo=UTC)}, "occurred_at: must not be before 1970"),
+        ({"trigger_type": ["signup"]}, "trigger_type"),
+        ({"plan": ("\x00",)}, "context.plan"),
         ({"plan": "\x00"}, "context.plan"),
         ({"plan": object()}, "context"),
         ({"plan": float("nan")}, "context.plan"),
