@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
@@ -119,17 +118,23 @@ def advance(
     templates: TemplateSource,
     now: datetime,
     outcome: Outcome | None = None,
+    *,
+    go_on: bool = True,
 ) -> Decision:
-    """Decide how far a run goes. `outcome` is what its pending send came to, when that is why it is looked at."""
+    """Decide how far a run goes. `outcome` is what its pending send came to, when that is why it is looked at.
+
+    Without `go_on` the step behind it is left to another time, although it be due.
+    """
     live, old = flows[run.journey.version_id], flows[run.version_id]
     if isinstance(live, Exception) or isinstance(old, Exception):
-        return fail_run(run, f"this version can't be compiled: {live if isinstance(live, Exception) else old}", now)
+        # Perhaps only here: a worker of another release may know what this one does not.
+        return retry_run(run, f"this version can't be compiled: {live if isinstance(live, Exception) else old}", now)
     walk = _Walk(run, live, old, templates, now)
     if outcome is not None:
         walk.settle(outcome)
     else:
         walk.follow_version()
-    walk.go()
+    walk.go(go_on)
     return walk.decision
 
 
@@ -221,12 +226,12 @@ class _Walk:
             self._write(step, ExecutionStatus.SKIPPED, result={"reason": "the step was removed"})
             self.decision.counts[(self.run.journey.id, step.id, What.SKIPPED)] += 1
 
-    def go(self) -> None:
+    def go(self, go_on: bool = True) -> None:
         """Take steps until one is not due, one sends, or none is left."""
         while not self.stopped:
             if self.step_id is None:
                 self._end(RunStatus.COMPLETED, What.COMPLETED)
-            elif self.step_due_at > self.now or not self.run.journey.is_active:
+            elif self.step_due_at > self.now or not self.run.journey.is_active or not go_on:
                 self._rest(self.step_due_at)
             else:
                 self._take(self._step(self.step_id))
@@ -238,15 +243,12 @@ class _Walk:
         self.step_id, self.attempts = (step.id if step else None), 0
         if step is not None:
             ended_at = self.decision.previous_ended_at or self.now
-            self.step_due_at = step_due(ended_at, step.delay_minutes, override, self._zone())
+            self.step_due_at = step_due(ended_at, step.delay_minutes, override, self.run.person.zone)
 
     def _wait_for_next(self, step: Step, override: ScheduleNext | None) -> None:
         self.last_step_id = step.id
         here = step.id in self.flow
         self._wait_for(self.flow.after(step.id) if here else self.flow.nearest(step.id, self.old), override)
-
-    def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self.run.person.view.timezone or settings.TIME_ZONE)
 
     def _rest(self, due_at: datetime) -> None:
         self.stopped = True

@@ -10,18 +10,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import transaction
 
 from journeys.actions.base import Outgoing
 from journeys.engine.advance import Decision, advance, fail_run, retry_run
-from journeys.engine.effects import ExecutedTwice, write
+from journeys.engine.effects import write
 from journeys.engine.flows import lock_journeys
-from journeys.engine.lease import Lease, new_lease
+from journeys.engine.lease import NO_LEASE, Lease, new_lease
 from journeys.engine.load import RUN_COLUMNS, Loaded, LockedRun, load
 from journeys.engine.people import COLUMNS as PERSON_COLUMNS
 from journeys.engine.people import person_of
-from journeys.engine.sql import query
+from journeys.engine.poison import Poison, told_apart
+from journeys.engine.queue import DUE, JOURNEY_IS_ON
+from journeys.engine.sql import execute, query
+from journeys.engine.tally import Counted, append
 from journeys.logic.effects import Outcome
+from journeys.models import What
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +34,8 @@ SUSPECT_DEATHS = 2
 
 RUN_FIELDS = RUN_COLUMNS.split(", ")
 PERSON_FIELDS = PERSON_COLUMNS.split(", ")
-DUE = (
-    "FROM user_journeys r WHERE r.status = 'active' AND r.due_at <= %(now)s "
-    "AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp())"
-)
 ONE_OF = " AND r.id = ANY(%(ids)s)"
 ORDINARY = f" AND r.deaths < {SUSPECT_DEATHS}"
-
-Poisonous = (DataError, IntegrityError, ExecutedTwice)
-"""What a run's own data makes SQL say. Everything else is the infrastructure's, and fails no run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,57 +55,84 @@ def claim(now: datetime, limit: int, *, newest_first: bool = False) -> Claimed:
     order = f"ORDER BY r.due_at {'DESC' if newest_first else 'ASC'} LIMIT %(limit)s"
     try:
         return _claim(ORDINARY, order, {"now": now, "limit": limit})
-    except Poisonous as error:
-        logger.warning("a batch was rejected and is taken apart", extra={"error": type(error).__name__})
-        due = query(f"SELECT r.id {DUE} {ORDINARY} {order}", {"now": now, "limit": limit})
-        return _halve([run_id for (run_id,) in due], now, error)
+    except Poison:
+        logger.warning("a batch was rejected and is taken apart", exc_info=True)
+        due = query(f"SELECT r.id {DUE}{JOURNEY_IS_ON}{ORDINARY} {order}", {"now": now, "limit": limit})
+        return _halve([run_id for (run_id,) in due], now, new_lease())
 
 
 def claim_suspect(now: datetime) -> Claimed:
     """Claim one of the runs that workers died with, alone."""
-    return _claim(f" AND r.deaths >= {SUSPECT_DEATHS}", "ORDER BY r.due_at LIMIT 1", {"now": now})
+    suspects = f"SELECT r.id {DUE}{JOURNEY_IS_ON} AND r.deaths >= {SUSPECT_DEATHS} ORDER BY r.due_at LIMIT 1"
+    found = query(suspects, {"now": now})
+    return claim_one(found[0][0], now) if found else Claimed((), NO_LEASE)
 
 
 def claim_one(run_id: UUID, now: datetime) -> Claimed:
     """Claim this run, if it is due and nobody has it."""
-    ids = [run_id]
+    return _halve([run_id], now, new_lease())
+
+
+def _halve(ids: list[UUID], now: datetime, lease: Lease) -> Claimed:
+    """Claim the parts of a batch that can be claimed, under one lease."""
     try:
-        return _claim(ONE_OF, "", {"now": now, "ids": ids})
-    except Poisonous as error:
-        return _put_aside(run_id, now, error)
+        return _claim(ONE_OF, "", {"now": now, "ids": ids}, lease)
+    except Poison as error:
+        if len(ids) == 1:
+            return _put_aside(ids[0], now, error)
+    halves = [_halve(half, now, lease) for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :])]
+    return Claimed([decision for half in halves for decision in half.decisions], lease)
 
 
-def _halve(ids: list[UUID], now: datetime, error: Exception) -> Claimed:
-    if len(ids) == 1:
-        return _put_aside(ids[0], now, error)
-    lease = new_lease()
-    decisions: list[Decision] = []
-    for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
-        try:
-            claimed = _claim(ONE_OF, "", {"now": now, "ids": half}, lease)
-        except Poisonous as fault:
-            claimed = _halve(half, now, fault)
-        decisions += claimed.decisions
-    return Claimed(decisions, lease)
-
-
-def _put_aside(run_id: UUID, now: datetime, error: Exception) -> Claimed:
-    """The run whose rows PostgreSQL won't take: looked at again later, and in the end failed with that reason."""
+def _put_aside(run_id: UUID, now: datetime, error: Poison) -> Claimed:
+    """The run that can't be advanced: looked at again later, and in the end failed with that reason."""
     logger.error("a run was rejected", extra={"user_journey": str(run_id)}, exc_info=error)
-    reason = f"{type(error).__name__}: {error}".strip()
-    return _claim(ONE_OF, "", {"now": now, "ids": [run_id]}, reason=reason)
+    try:
+        return _claim(ONE_OF, "", {"now": now, "ids": [run_id]}, reason=str(error))
+    except Poison as again:
+        _fail_unseen(run_id, str(again), now)
+        return Claimed((), NO_LEASE)
 
 
 @transaction.atomic
+def _fail_unseen(run_id: UUID, reason: str, now: datetime) -> None:
+    """Fail a run that can't even be read. Left as it is, it would be met, and stop everything, again and again."""
+    found = query(
+        "UPDATE user_journeys SET status = 'failed', failed_at = %(now)s, failure_reason = %(reason)s, due_at = NULL, "
+        "step_due_at = NULL, claim_token = NULL, lease_until = NULL, updated_at = %(now)s WHERE id = %(run)s "
+        "AND status = 'active' AND (lease_until IS NULL OR lease_until < clock_timestamp()) RETURNING journey_id",
+        {"now": now, "reason": reason, "run": run_id},
+    )
+    for (journey_id,) in found:
+        counts: dict[Counted, int] = {(journey_id, None, What.FAILED): 1}
+        pending = query(
+            "UPDATE step_executions SET status = 'failed', dead_at = %(now)s, completed_at = %(now)s, "
+            "error_message = %(reason)s WHERE user_journey_id = %(run)s AND status = 'pending' AND replay_at IS NULL "
+            "RETURNING id, step_id",
+            {"now": now, "reason": reason, "run": run_id},
+        )
+        counts |= {(journey_id, step_id, What.FAILED): 1 for _, step_id in pending}
+        execute(
+            "UPDATE messages SET status = 'failed', error = %s WHERE id = ANY(%s) AND status = 'pending'",
+            [reason, [key for key, _ in pending]],
+        )
+        append(counts, now)
+
+
+@told_apart()
+@transaction.atomic
 def _claim(
-    which: str, order: str, parameters: dict[str, Any], lease: Lease | None = None, reason: str | None = None
+    which: str, order: str, parameters: dict[str, Any], lease: Lease | None = None, *, reason: str | None = None
 ) -> Claimed:
-    lease, now = lease or new_lease(), parameters["now"]
-    peeked = query(f"SELECT DISTINCT journey_id FROM (SELECT r.journey_id {DUE} {which} {order}) AS due", parameters)
+    now = parameters["now"]
+    peeked = query(
+        f"SELECT DISTINCT journey_id FROM (SELECT r.journey_id {DUE}{JOURNEY_IS_ON}{which} {order}) AS due", parameters
+    )
     journeys = lock_journeys([key for (key,) in peeked], skip_locked=True) if peeked else {}
     active = [journey.id for journey in journeys.values() if journey.is_active]
     if not active:
-        return Claimed((), lease)
+        return Claimed((), NO_LEASE)
+    lease = lease or new_lease()
     rows = query(
         f"SELECT {', '.join(f'r.{name}' for name in RUN_FIELDS)}, {', '.join(f'c.{name}' for name in PERSON_FIELDS)} "
         f"{DUE.replace('WHERE', 'JOIN contacts c ON c.id = r.contact_id WHERE')} {which} "
@@ -129,18 +153,20 @@ def _claim(
 
 def _decide(row: LockedRun, loaded: Loaded, number: int, now: datetime) -> Decision:
     run = loaded.runs[number]
-    if row.claim_token is not None:  # The lease ended, and its worker never said what became of it.
+    if row.lease_until is not None:  # It ended, and the worker never said what became of the run.
         run.deaths += 1
         if run.deaths > SUSPECT_DEATHS:
             return fail_run(run, f"the worker died {run.deaths} times while it had this run", now)
     return decide(loaded, number, now)
 
 
-def decide(loaded: Loaded, number: int, now: datetime, outcome: Outcome | None = None) -> Decision:
+def decide(
+    loaded: Loaded, number: int, now: datetime, outcome: Outcome | None = None, *, go_on: bool = True
+) -> Decision:
     """Advance one run of a batch. What it raises is its own: it is tried again later, and in the end failed."""
     run = loaded.runs[number]
     try:
-        return advance(run, loaded.flows, loaded.templates, now, outcome)
+        return advance(run, loaded.flows, loaded.templates, now, outcome, go_on=go_on)
     except Exception as error:
         logger.error("a run raised", extra={"user_journey": str(run.id)}, exc_info=error)
         return retry_run(run, f"{type(error).__name__}: {error}", now)

@@ -10,7 +10,7 @@ from journeys.engine.claim import Claimed, claim, claim_one, claim_suspect
 from journeys.engine.clock import Clock
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.lease import Lease
-from journeys.engine.record import record
+from journeys.engine.record import record, release
 from journeys.engine.sql import query
 from journeys.models import ExecutionStatus
 
@@ -77,8 +77,12 @@ def _round(waiting: list[tuple[Lease, Decision]], clock: Clock, report: Report) 
     sent = {decision.send.id: decision for _, decision in waiting if decision.send is not None}
     parcels = [Parcel(d.send, d.run.person.view.is_test) for d in sent.values() if d.send is not None]
     following: list[tuple[Lease, Decision]] = []
+    unsent = set(sent)
     for lot in dispatch(parcels, lease):
+        unsent -= {key for key, _ in lot}
         recorded = record(dict(lot), sent, lease.token, clock())
         report.note(recorded.decisions)
         following += [(recorded.lease, decision) for decision in recorded.decisions if decision.send is not None]
+    if unsent:
+        release([sent[key].run.id for key in unsent], lease.token)
     return following

@@ -1,14 +1,16 @@
 """Sending what was committed. No transaction is open here and no table is touched.
 
-Each send starts only while its lease holds, so what a late worker does not send, another will.
+Each send starts only while its lease holds and somebody is there to record it. What is left unsent here, another sends.
 """
 
 import logging
+import math
 import queue
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +19,7 @@ from django.conf import settings
 from journeys.actions.base import Outgoing, OutsideAction
 from journeys.actions.registry import CHANNELS
 from journeys.engine.lease import Lease
+from journeys.engine.stopping import flag as stopping
 from journeys.logic.effects import Delivered, Outcome, Undelivered
 
 logger = logging.getLogger(__name__)
@@ -37,7 +40,7 @@ class Parcel:
 def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
     """Send all at once, per channel, and yield outcomes in small lots as they come: the caller records each lot.
 
-    A message whose lease ended before its turn has no outcome: it is not sent, and its run comes up again.
+    A message has no outcome when it was not sent: its lease ended before its turn, or the worker is being stopped.
     """
     captured = [(parcel.message.id, verdict) for parcel in parcels if (verdict := _without_sending(parcel)) is not None]
     if captured:
@@ -47,10 +50,18 @@ def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
     if not batches:
         return
     results: queue.Queue[Result | None] = queue.Queue()
+    abandoned = threading.Event()
+
+    def may_send() -> bool:
+        return lease.may_send and not abandoned.is_set() and not stopping.is_set()
+
     with ThreadPoolExecutor(max_workers=len(batches), thread_name_prefix="dispatch") as pool:
-        for channel, batch in batches:
-            pool.submit(_send_batch, channel, batch, lease, results)
-        yield from _lots(results, len(batches))
+        try:
+            for channel, batch in batches:
+                pool.submit(_send_batch, channel, batch, may_send, results)
+            yield from _lots(results, len(batches))
+        finally:
+            abandoned.set()  # Should the caller have failed: what nobody records would only be sent again.
 
 
 def _without_sending(parcel: Parcel) -> Outcome | None:
@@ -80,26 +91,51 @@ def _batches(messages: Sequence[Outgoing]) -> list[tuple[OutsideAction[Any], lis
 
 
 def _send_batch(
-    channel: OutsideAction[Any], batch: list[Outgoing], lease: Lease, results: "queue.Queue[Result | None]"
+    channel: OutsideAction[Any],
+    batch: list[Outgoing],
+    may_send: Callable[[], bool],
+    results: "queue.Queue[Result | None]",
 ) -> None:
     """One thread's work. An exception that no channel should raise is that message's transient failure."""
     left = {message.id: message for message in batch}
     try:
         outcomes = channel.send(batch)
-        while left and lease.may_send:
-            try:
-                key, outcome = next(outcomes)
-            except StopIteration:
-                return
+        while left and may_send():
+            key, outcome = next(outcomes)
             left.pop(key)
-            results.put((key, outcome))
-    except Exception as error:
+            results.put((key, _storable(outcome)))
+    except Exception as error:  # StopIteration too: a channel owes an outcome for each message.
         logger.error("a channel raised", extra={"channel": channel.channel}, exc_info=error)
         key = next(iter(left))
-        results.put((key, Undelivered(f"{type(error).__name__}: {error}", permanent=False)))
+        results.put((key, _storable(Undelivered(f"{type(error).__name__}: {error}", permanent=False))))
         left.pop(key)
     finally:
         results.put(None)
+
+
+def _storable(outcome: Outcome) -> Outcome:
+    """The outcome without what PostgreSQL can't keep: a provider may say anything, and is not asked twice for it."""
+    if isinstance(outcome, Undelivered):
+        return replace(outcome, error=_text(outcome.error))
+    return replace(outcome, result=_plain(dict(outcome.result)))
+
+
+def _plain(value: Any) -> Any:
+    """Nothing but what JSON has and PostgreSQL keeps."""
+    match value:
+        case None | bool() | int():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case Mapping():
+            return {_text(str(key)): _plain(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 
 def _lots(results: "queue.Queue[Result | None]", senders: int) -> Iterator[list[Result]]:

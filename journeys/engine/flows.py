@@ -37,9 +37,13 @@ def lock_journeys(ids: Collection[UUID], *, skip_locked: bool = False) -> dict[U
 
 
 def lock_triggered(trigger_types: Collection[str]) -> dict[UUID, LiveJourney]:
-    """Lock the active journeys whose live version has one of these triggers."""
-    live_trigger = "SELECT v.trigger_type FROM journey_versions v WHERE v.id = live_version_id"
-    return _lock(f"is_active AND ({live_trigger}) = ANY(%s)", [list(trigger_types)])
+    """Lock the active journeys whose version had one of these triggers when we looked."""
+    # Whoever waits for an edit here gets the edited row, but sub-queries stay as they were: a version published
+    # meanwhile is not to be seen in them. So they only name candidates; callers ask the version itself for its trigger.
+    candidates = (
+        "SELECT j.id FROM journeys j JOIN journey_versions v ON v.id = j.live_version_id WHERE v.trigger_type = ANY(%s)"
+    )
+    return _lock(f"is_active AND id IN ({candidates})", [list(trigger_types)])
 
 
 def _lock(condition: str, parameters: list[object], *, skip_locked: bool = False) -> dict[UUID, LiveJourney]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django_q.models import Failure, Success
 
-from journeys.engine.parking import park, unpark
+from journeys.engine.parking import UNHELD, park, unpark
 from journeys.engine.sql import execute, query
 
 ROLL_UP_BATCH = 50_000
@@ -43,7 +43,7 @@ def _roll_up() -> int:
 def _repair_parking() -> None:
     astray = query(
         "SELECT j.id, j.is_active FROM journeys j WHERE EXISTS (SELECT FROM user_journeys r WHERE r.journey_id = j.id "
-        "AND r.status = 'active' AND r.claim_token IS NULL AND (r.due_at IS NULL) = j.is_active)"
+        f"AND r.status = 'active' AND {UNHELD} AND (r.due_at IS NULL) = j.is_active)"
     )
     for journey_id, is_active in astray:
         (unpark if is_active else park)(journey_id)

@@ -1,4 +1,4 @@
-"""How long a claim holds. Leases are always on the real clock, whatever time the engine is told."""
+"""How long a claim holds. Leases are always on the database's real clock, whatever time the engine is told."""
 
 import time
 from dataclasses import dataclass
@@ -7,8 +7,11 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 
-SAFETY = 0.9
-"""A send may start during this share of the lease, by the monotonic clock; the rest is for finishing and recording."""
+from journeys.engine.clock import database_clock
+
+SAFETY = 0.7
+"""A send may start during this share of the lease, by the monotonic clock. The rest is for finishing it, which takes
+what an HTTP request may (actions/http.py), and for recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +32,8 @@ def new_lease(token: UUID | None = None) -> Lease:
     seconds = settings.JOURNEYS["LEASE_SECONDS"]
     # Monotonic first: whatever happens between the two readings makes us stop earlier, never later.
     monotonic = time.monotonic()
-    return Lease(token or uuid4(), datetime.now(UTC) + timedelta(seconds=seconds), monotonic + seconds * SAFETY)
+    return Lease(token or uuid4(), database_clock() + timedelta(seconds=seconds), monotonic + seconds * SAFETY)
+
+
+NO_LEASE = Lease(UUID(int=0), datetime.min.replace(tzinfo=UTC), float("-inf"))
+"""What nothing is held under."""

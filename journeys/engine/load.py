@@ -17,7 +17,7 @@ from journeys.models import ExecutionStatus, MessageTemplate
 
 RUN_COLUMNS = (
     "id, contact_id, journey_id, version_id, current_step_id, step_due_at, previous_ended_at, attempts, deaths, moved, "
-    "event, metadata, claim_token"
+    "event, metadata, claim_token, lease_until"
 )
 
 
@@ -38,6 +38,7 @@ class LockedRun:
     event: str
     metadata: str
     claim_token: UUID | None
+    lease_until: Any
 
 
 @dataclass(frozen=True, slots=True)

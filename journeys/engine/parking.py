@@ -7,14 +7,16 @@ from django.db import transaction
 from journeys.engine.sql import execute, query
 
 BATCH = 5_000
+UNHELD = "(lease_until IS NULL OR lease_until < clock_timestamp())"
+"""Nobody has it, or who had it died. Whoever has a run parks it himself when he is done."""
 
 
 def park(journey_id: UUID) -> int:
-    """Take the runs of an inactive journey out of the queue, in batches; how many. What a worker has parks itself."""
+    """Take the runs of an inactive journey out of the queue, in batches; how many."""
     return _move(
         journey_id,
         "NOT is_active",
-        "due_at IS NOT NULL AND claim_token IS NULL",
+        f"due_at IS NOT NULL AND {UNHELD}",
         "parked_due_at = due_at, due_at = NULL",
     )
 

@@ -1,15 +1,21 @@
 """Contacts as the engine holds them: locked, with their tags and devices, ready to be asked for facts."""
 
 import json
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
 
 from journeys.actions.base import ContactView, DeviceView
 from journeys.engine.sql import query
 from journeys.logic.facts import Facts, contact_mapping
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = (
     "id, user_id, email, telegram_chat_id, telegram_dead_at, timezone, locale, attributes, is_test, last_event_at, "
@@ -29,6 +35,15 @@ class Person:
     @property
     def id(self) -> UUID:
         return self.view.id
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The contact's time zone, else the project's."""
+        try:
+            return ZoneInfo(self.view.timezone or settings.TIME_ZONE)
+        except (KeyError, ValueError, OSError):  # Zones are renamed, and not every machine knows them all.
+            logger.warning("a time zone is unknown here", extra={"contact": str(self.id), "zone": self.view.timezone})
+            return ZoneInfo(settings.TIME_ZONE)
 
     def mark_chat_dead(self) -> None:
         self.view = replace(self.view, telegram_dead=True)

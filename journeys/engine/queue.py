@@ -4,14 +4,19 @@ from datetime import datetime
 
 from journeys.engine.sql import execute, query
 
-DUE = "status = 'active' AND due_at <= %(now)s AND (lease_until IS NULL OR lease_until < clock_timestamp())"
+DUE = (
+    "FROM user_journeys r WHERE r.status = 'active' AND r.due_at <= %(now)s "
+    "AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp())"
+)
+# Runs of a journey that is off are about to be parked: what looks for work must not stumble over them.
+JOURNEY_IS_ON = " AND EXISTS (SELECT FROM journeys j WHERE j.id = r.journey_id AND j.is_active)"
 REPLAYS = "replay_at <= %(now)s AND (lease_until IS NULL OR lease_until < clock_timestamp())"
 
 
 def is_anything_due(now: datetime) -> bool:
     """Whether a worker would find something."""
     statement = (
-        f"SELECT EXISTS (SELECT FROM user_journeys WHERE {DUE}) OR "
+        f"SELECT EXISTS (SELECT {DUE}{JOURNEY_IS_ON}) OR "
         f"EXISTS (SELECT FROM step_executions WHERE replay_at IS NOT NULL AND {REPLAYS})"
     )
     ((due,),) = query(statement, {"now": now})

@@ -22,9 +22,10 @@ from journeys.engine.clock import Clock
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.effects import write_executions, write_inside, write_messages, write_outcomes
 from journeys.engine.flows import lock_journeys
-from journeys.engine.lease import Lease, new_lease
+from journeys.engine.lease import NO_LEASE, Lease, new_lease
 from journeys.engine.load import RUN_COLUMNS, Loaded, LockedRun, load, outgoing
 from journeys.engine.people import lock_people
+from journeys.engine.poison import Poison, told_apart
 from journeys.engine.queue import REPLAYS
 from journeys.engine.sql import execute, query, update
 from journeys.engine.tally import Counted, append
@@ -65,6 +66,7 @@ class _Replay:
 
     id: UUID
     run: Run
+    step_id: UUID
     step: Step | None
     tries: int
     message: Outgoing | None
@@ -76,29 +78,63 @@ class _Replay:
 @dataclass(slots=True)
 class _Batch:
     replays: dict[UUID, _Replay] = field(default_factory=dict)
-    lease: Lease = field(default_factory=new_lease)
+    lease: Lease = NO_LEASE
 
 
 def work(clock: Clock, limit: int) -> int:
     """Take one batch of queued replays as far as it goes; how many it was."""
-    batch = _claim(clock(), limit)
+    batch = _take(clock(), limit)
     parcels = [Parcel(r.sends, r.run.person.view.is_test) for r in batch.replays.values() if r.sends is not None]
     for lot in dispatch(parcels, batch.lease):
         _record(batch, dict(lot), clock())
     return len(batch.replays)
 
 
+def _take(now: datetime, limit: int) -> _Batch:
+    """Claim a batch. Where it is rejected, they are claimed one by one, and the bad ones are dead letters again."""
+    try:
+        return _claim(now, limit)
+    except Poison:
+        logger.warning("a batch of replays was rejected and is taken apart", exc_info=True)
+    due = f"SELECT id FROM step_executions WHERE replay_at IS NOT NULL AND {REPLAYS} ORDER BY replay_at LIMIT %(limit)s"
+    for (key,) in query(due, {"now": now, "limit": limit}):
+        try:
+            batch = _claim(now, 1, [key])
+        except Poison as error:
+            logger.error("a replay was rejected", extra={"step_execution": str(key)}, exc_info=error)
+            _reject(key, str(error), now)
+        else:
+            if batch.replays:
+                return batch
+    return _Batch()
+
+
 @transaction.atomic
-def _claim(now: datetime, limit: int) -> _Batch:
+def _reject(key: UUID, reason: str, now: datetime) -> None:
+    rows = query(
+        "UPDATE step_executions e SET status = 'failed', error_message = %(reason)s, dead_at = %(now)s, "
+        "completed_at = %(now)s, replay_at = NULL, claim_token = NULL, lease_until = NULL FROM user_journeys r "
+        f"WHERE r.id = e.user_journey_id AND e.id = %(key)s AND e.replay_at IS NOT NULL AND {_of('e')} "
+        "RETURNING r.journey_id, e.step_id",
+        {"reason": reason, "now": now, "key": key},
+    )
+    append({(journey_id, step_id, What.FAILED): 1 for journey_id, step_id in rows}, now)
+
+
+@told_apart()
+@transaction.atomic
+def _claim(now: datetime, limit: int, only: list[UUID] | None = None) -> _Batch:
     batch = _Batch()
     peeked = query(
         "SELECT e.id, r.journey_id, r.contact_id "
         "FROM step_executions e JOIN user_journeys r ON r.id = e.user_journey_id "
-        f"WHERE e.replay_at IS NOT NULL AND {_of('e')} ORDER BY e.replay_at LIMIT %(limit)s",
-        {"now": now, "limit": limit},
+        f"WHERE e.replay_at IS NOT NULL AND {_of('e')} {'AND e.id = ANY(%(only)s)' if only else ''} "
+        "ORDER BY e.replay_at LIMIT %(limit)s",
+        {"now": now, "limit": limit, "only": only},
     )
     if not peeked:
         return batch
+    batch.lease = new_lease()
     journeys = lock_journeys({row[1] for row in peeked})
     people = lock_people({row[2] for row in peeked})
     rows = query(
@@ -110,7 +146,7 @@ def _claim(now: datetime, limit: int) -> _Batch:
     loaded = load([LockedRun(*row[3:]) for row in rows], people, journeys)
     messages = outgoing(row[0] for row in rows)
     for (key, step_id, tries, *_), run in zip(rows, loaded.runs, strict=True):
-        one = _Replay(key, run, _step(loaded, run, step_id), tries, messages.get(key), Decision(run))
+        one = _Replay(key, run, step_id, _step(loaded, run, step_id), tries, messages.get(key), Decision(run))
         batch.replays[key] = one
         _begin(one, loaded, now)
     _write(batch, batch.replays.values(), now)
@@ -205,10 +241,9 @@ def _fail(one: _Replay, error: str, now: datetime) -> None:
 
 def _note(one: _Replay, status: ExecutionStatus, result: Mapping[str, Any], error: str, now: datetime) -> None:
     pending, failed = status == ExecutionStatus.PENDING, status == ExecutionStatus.FAILED
-    step_id = one.step.id if one.step is not None else None
     one.decision.executions[one.id] = Execution(
         id=one.id,
-        step_id=step_id or one.id,  # Not written: the row is there already.
+        step_id=one.step_id,
         status=status,
         executed_at=now,
         completed_at=None if pending else now,
@@ -218,7 +253,7 @@ def _note(one: _Replay, status: ExecutionStatus, result: Mapping[str, Any], erro
         dead_at=now if failed else None,
     )
     if not pending:
-        one.decision.counts[one.run.journey.id, step_id, What(status.value)] += 1
+        one.decision.counts[one.run.journey.id, one.step_id, What(status.value)] += 1
 
 
 def _context(one: _Replay, step: Step, loaded: Loaded, now: datetime) -> StepContext:

@@ -171,7 +171,7 @@ def test_a_journey_without_steps_completes_its_runs():
     assert run.status == RunStatus.COMPLETED
 
 
-def test_a_definition_that_cannot_be_compiled_fails_its_own_runs_with_the_reason():
+def test_a_definition_that_cannot_be_compiled_fails_its_own_runs_in_the_end_with_the_reason():
     make_journey("Good", [tag("good")], now=NOW)
     bad = make_journey("Bad", [tag("bad", delay_minutes=1)], now=NOW)
     ingest([Incoming("u1", "signup")], NOW)
@@ -181,7 +181,8 @@ def test_a_definition_that_cannot_be_compiled_fails_its_own_runs_with_the_reason
 
     flows._flows.clear()
     type(bad.live_version).objects.filter(id=bad.live_version_id).update(definition=definition)
-    work_at(NOW + MINUTE)
+    for day in range(6):
+        work_at(NOW + MINUTE + day * DAY)
     failed = UserJourney.objects.get(journey=bad)
     assert (failed.status, "compiled" in failed.failure_reason) == (RunStatus.FAILED, True)
     assert tags_of() == {"good"}
