@@ -19,7 +19,7 @@ from django.conf import settings
 from journeys.actions.base import Outgoing, OutsideAction
 from journeys.actions.registry import CHANNELS
 from journeys.engine.lease import Lease
-from journeys.engine.stopping import flag as stopping
+from journeys.engine.stopping import is_stopping
 from journeys.logic.effects import Delivered, Outcome, Undelivered
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
     abandoned = threading.Event()
 
     def may_send() -> bool:
-        return lease.may_send and not abandoned.is_set() and not stopping.is_set()
+        return lease.may_send and not abandoned.is_set() and not is_stopping()
 
     with ThreadPoolExecutor(max_workers=len(batches), thread_name_prefix="dispatch") as pool:
         try:

@@ -19,6 +19,7 @@ from journeys.models import (
     JourneyStep,
     JourneyVersion,
     Message,
+    MessageTemplate,
     Reward,
     RunStatus,
     StepExecution,
@@ -59,6 +60,18 @@ def start(*steps: dict[str, object], **contact: object) -> UserJourney:
     make_journey("Poison", list(steps), now=NOW)
     ingest([Incoming("u1", "signup")], NOW)
     return UserJourney.objects.get(contact__user_id="u1")
+
+
+def make_template(text: str) -> MessageTemplate:
+    return MessageTemplate.objects.create(
+        id=uuid4(), name="hello", channel="telegram", text=text, created_at=NOW, updated_at=NOW
+    )
+
+
+def start_without_template(*steps: dict[str, object]) -> None:
+    template = make_template("Hi")
+    start({**HELLO, "action_config": {"template": "hello"}}, *steps)
+    template.delete()
 
 
 def days(count: int = 6) -> None:
@@ -182,7 +195,7 @@ def test_a_replay_of_a_step_that_is_gone_is_counted_for_that_step():
     from journeys.authoring.publish import save_journey
     from journeys.models import Journey
 
-    start({**HELLO, "action_config": {"template": "missing"}}, tag("b", delay_minutes=5))
+    start_without_template(tag("b", delay_minutes=5))
     work_at(NOW)
     dead = StepExecution.objects.get(dead_at__isnull=False)
     journey = Journey.objects.get()
@@ -196,17 +209,12 @@ def test_a_replay_of_a_step_that_is_gone_is_counted_for_that_step():
 
 
 def test_a_replay_that_postgresql_rejects_is_a_dead_letter_again_and_holds_up_nobody(bot):
-    start({**HELLO, "action_config": {"template": "missing"}})
+    start_without_template()
     ingest([Incoming("u2", "signup")], NOW)
     Contact.objects.filter(user_id="u2").update(telegram_chat_id="8")
     work_at(NOW)
-    from journeys.models import MessageTemplate
-
     # A template may ask for what PostgreSQL won't store, for one contact only.
-    MessageTemplate.objects.create(
-        id=uuid4(), name="missing", channel="telegram", created_at=NOW, updated_at=NOW,
-        text='Hi {% if user.user_id == "u1" %}{{ "%00" | url_decode }}{% endif %}',
-    )  # fmt: skip
+    make_template('Hi {% if user.user_id == "u1" %}{{ "%00" | url_decode }}{% endif %}')
     replay.replay(StepExecution.objects.filter(dead_at__isnull=False).values_list("id", flat=True), NOW)
     while replay.work(lambda: NOW, 10):
         pass

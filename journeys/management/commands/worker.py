@@ -20,6 +20,8 @@ from django.db import OperationalError, connection
 STOP_SECONDS = 20
 """How long a stopping cluster may take to finish what it sends."""
 STARTING_SECONDS = 30
+LOOK_SECONDS = 5
+"""How often the supervisor looks for ticks: each look is a connection of its own."""
 SILENCE = timedelta(seconds=60)
 """Without a tick for so long, the cluster counts as stuck and is started anew."""
 
@@ -83,12 +85,15 @@ class _Supervisor:
 
     def _watch(self, child: "subprocess.Popen[bytes]") -> None:
         """Return when the child should be ended: we are to stop, it died, or its ticks ceased."""
-        started = time.monotonic()
+        look_at = time.monotonic() + STARTING_SECONDS + SILENCE.total_seconds()
         while not self.stopping and child.poll() is None:
             time.sleep(0.2)
-            if time.monotonic() - started > STARTING_SECONDS + SILENCE.total_seconds() and not _ticks():
+            if time.monotonic() < look_at:
+                continue
+            if not _ticks():
                 sys.stderr.write("worker: no tick for a minute, the cluster is started anew\n")
                 return
+            look_at = time.monotonic() + LOOK_SECONDS
         if not self.stopping:
             time.sleep(1)  # A cluster that dies at once must not be started as fast as it dies.
 
