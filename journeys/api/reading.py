@@ -16,6 +16,7 @@ from journeys.authoring.faults import Fault, Faulty, faults_in
 from journeys.logic import json_values
 
 MAX_BYTES = 1_000_000
+MAX_DISCARDED = 32_000_000
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -80,13 +81,25 @@ def limit_body(request: HttpRequest) -> None:
     """
     announced = request.META.get("CONTENT_LENGTH") or ""
     if announced.isdigit() and int(announced) > MAX_BYTES:
+        _discard(request)
         raise TooLarge
     if not announced and request.META.get("wsgi.input_terminated") and "HTTP_TRANSFER_ENCODING" in request.META:
         data = request.META["wsgi.input"].read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
+            _discard(request.META["wsgi.input"])
             raise TooLarge
         request.META["CONTENT_LENGTH"] = str(len(data))
         request._stream = BytesIO(data)
+
+
+def _discard(body: IO[bytes] | HttpRequest) -> None:
+    """Read the rest: unread, it would cost the client the answer, or the next request on the same connection.
+
+    Who sends far more than anybody needs is cut off.
+    """
+    left = MAX_DISCARDED
+    while left > 0 and (chunk := body.read(64 * 1024)):
+        left -= len(chunk)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -171,6 +171,18 @@ def test_a_chunked_body_counts_too(api: APIClient, size: int, status: int) -> No
     assert response.status_code == status, response.content
 
 
+@pytest.mark.parametrize("chunked", [True, False])
+def test_the_connection_of_a_refused_body_can_go_on(api: APIClient, chunked: bool) -> None:
+    body = BytesIO(b"x" * 3_000_000)
+    how = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"} if chunked else {}
+    length = "" if chunked else "3000000"
+    response = api.generic(
+        "POST", "/api/v1/events", content_type=JSON, **{"wsgi.input": body, "CONTENT_LENGTH": length, **how}
+    )
+    assert response.status_code == 413
+    assert body.read() == b""
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
 def test_what_is_not_json_is_415(api: APIClient, content_type: str) -> None:
     response = api.post("/api/v1/journeys", b"a=b", content_type=content_type)
