@@ -4,18 +4,22 @@ Each remembers whom it found for which journey, and by what marker (the spell, t
 transaction as the event, so that nobody is found twice, also long after events were pruned.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DataError, transaction
 
+from journeys.actions.base import ConfigError
 from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.sql import execute, query
 from journeys.engine.triggers import ChurnConfig, ExpiringConfig, IdleConfig, TriggerConfig, parse_trigger
 from journeys.models import EventSource, Journey
+
+logger = logging.getLogger(__name__)
 
 BATCH = 1_000
 """Contacts found in one transaction."""
@@ -70,7 +74,13 @@ def detect(now: datetime) -> int:
     """Find everyone whom an active journey's detector should find; how many events that made."""
     live = Journey.objects.filter(is_active=True, live_version__trigger_type__in=DETECTORS)
     rows = live.values_list("id", "live_version__trigger_type", "live_version__definition__trigger_config")
-    return sum(_detect_for(journey_id, kind, parse_trigger(kind, raw), now) for journey_id, kind, raw in rows)
+    total = 0
+    for journey_id, kind, raw in rows:
+        try:
+            total += _detect_for(journey_id, kind, parse_trigger(kind, raw), now)
+        except (ConfigError, DataError):  # One journey's settings, or what it looks at; the others want theirs.
+            logger.exception("a detector failed", extra={"journey": str(journey_id)})
+    return total
 
 
 def _detect_for(journey_id: UUID, kind: str, config: TriggerConfig, now: datetime) -> int:

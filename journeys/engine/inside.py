@@ -15,7 +15,7 @@ BATCH = 5_000
 def look_again(journey_id: UUID, step_ids: Sequence[UUID], now: datetime) -> int:
     """Make a batch of those who wait at these steps due, so that the engine moves them to the live version; how many.
 
-    A run that a worker has finds the new version by itself. What is parked stays parked: LEAST ignores NULL.
+    A run that a worker has, or that waits to try again, finds the new version by itself. What is parked stays parked.
     """
     query("SELECT 1 FROM journeys WHERE id = %s FOR SHARE", [journey_id])
     return execute(
@@ -23,7 +23,8 @@ def look_again(journey_id: UUID, step_ids: Sequence[UUID], now: datetime) -> int
         "due_at = CASE WHEN due_at IS NOT NULL THEN LEAST(due_at, %(now)s) END, "
         "parked_due_at = CASE WHEN parked_due_at IS NOT NULL THEN LEAST(parked_due_at, %(now)s) END "
         "WHERE id IN (SELECT id FROM user_journeys WHERE journey_id = %(journey)s AND status = 'active' "
-        "AND claim_token IS NULL AND current_step_id = ANY(%(steps)s) AND COALESCE(due_at, parked_due_at) > %(now)s "
+        "AND claim_token IS NULL AND attempts = 0 AND current_step_id = ANY(%(steps)s) "
+        "AND COALESCE(due_at, parked_due_at) > %(now)s "
         "ORDER BY id LIMIT %(batch)s FOR NO KEY UPDATE)",
         {"now": now, "journey": journey_id, "steps": list(step_ids), "batch": BATCH},
     )

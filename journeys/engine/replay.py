@@ -42,7 +42,8 @@ def replay(execution_ids: Iterable[UUID], now: datetime) -> int:
     """Queue dead letters to be tried again; how many of these were dead letters. The caller wakes a worker."""
     rows = query(
         "UPDATE step_executions e SET status = 'pending', replay_at = %s, dead_at = NULL, retry_count = 0, "
-        "completed_at = NULL FROM user_journeys r WHERE e.id = ANY(%s) AND e.dead_at IS NOT NULL "
+        "completed_at = NULL FROM user_journeys r WHERE e.id IN (SELECT id FROM step_executions WHERE id = ANY(%s) "
+        "AND dead_at IS NOT NULL ORDER BY id FOR NO KEY UPDATE) "
         "AND r.id = e.user_journey_id RETURNING r.journey_id, e.step_id",
         [now, list(execution_ids)],
     )

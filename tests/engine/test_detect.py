@@ -97,3 +97,12 @@ def test_detection_makes_no_query_per_contact(django_assert_num_queries):
         make_contact(f"u{number}", now=NOW)
     with django_assert_num_queries(len(single)):
         assert detect(NOW + 30 * DAY) == 49
+
+
+def test_a_journey_whose_settings_cannot_be_read_keeps_no_other_from_its_detector():
+    bad = make_journey("Bad", [STEP], trigger_type="idle_user", priority=9, now=NOW)
+    bad.live_version.definition["trigger_config"] = {"idle_days": "many"}
+    bad.live_version.save()
+    make_journey("Good", [STEP], trigger_type="idle_user", now=NOW)
+    make_contact("quiet", now=NOW)
+    assert detect(NOW + 30 * DAY) == 1

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from journeys.authoring.publish import patch_journey
 from journeys.engine import replay
 from journeys.engine.claim import claim
 from journeys.engine.cycle import execute, work
@@ -76,6 +77,16 @@ def test_a_providers_retry_after_is_obeyed(bot):
     work_at(NOW)
     run.refresh_from_db()
     assert run.due_at >= NOW + timedelta(seconds=600)
+
+
+def test_an_edit_does_not_hurry_what_a_provider_wants_later(bot):
+    run = start()
+    bot.next(BotApi.error(429, "slow down", retry_after=600))
+    work_at(NOW)
+    patch_journey(run.journey_id, {"steps": [HELLO | {"delay_minutes": 1}, tag("after")]}, None, NOW)
+    assert work_at(NOW + timedelta(seconds=599)) == 0
+    work_at(NOW + DAY)
+    assert texts(bot) == ["Hi Ada", "Hi Ada"]
 
 
 def test_exhausted_retries_are_a_dead_letter_and_the_run_goes_on(bot, settings):
