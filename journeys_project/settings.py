@@ -380,11 +380,12 @@ LOGGING = {
             ],
         }
     },
+    "filters": {"not_unready": {"()": "journeys_project.logs.NotUnready"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": _log_level},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
-        "django.request": {"level": "ERROR"},  # the request's own line says the rest
+        "django.request": {"level": "ERROR", "filters": ["not_unready"]},  # the request's own line says the rest
         "django-q": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},  # its lines hold whole URLs, and Telegram's hold the token
         "axes": {"level": "WARNING"},

@@ -105,3 +105,8 @@ def test_a_live_journey_on_an_unconfigured_channel_is_a_warning(client, settings
     assert answer.json()["warnings"] == ["TELEGRAM_BOT_TOKEN is not set, but send_telegram is used by Chatty"]
     call_command("check", "--tag", "channels", "--database", "default")
     assert "journeys.W001" in capsys.readouterr().err
+
+
+def test_a_probe_that_says_not_ready_logs_no_error(client, caplog):
+    assert client.get("/readyz").status_code == 503
+    assert not caplog.records

@@ -29,6 +29,7 @@ UserId = Annotated[
         max_length=190,
         pattern=r"^[^/\x00-\x1f\x7f]*$",
         description="The calling system's own id for the person: no slash, no control character.",
+        examples=["user-42"],
     ),
 ]
 MessageId = Annotated[
@@ -38,9 +39,10 @@ MessageId = Annotated[
         max_length=200,
         pattern=r"^[^\x00-\x1f\x7f]*$",
         description="The producer's key: a repetition changes nothing and gets the first answer again.",
+        examples=["signup-42"],
     ),
 ]
-EventName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+EventName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["signup"])]
 AttributeName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Secret = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
 
