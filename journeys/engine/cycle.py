@@ -1,5 +1,6 @@
 """The engine's lifecycle: claim, dispatch, record, until nothing that was claimed has anything left to send."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from journeys.engine.lease import Lease
 from journeys.engine.record import record, release
 from journeys.engine.sql import query
 from journeys.models import ExecutionStatus
+
+PATIENCE_SECONDS = 40
+"""After so long what a batch has to send next is left to the next claim: django-q kills a task that takes too long."""
 
 
 @dataclass(slots=True)
@@ -66,8 +70,12 @@ def _see_through(claimed: Claimed, clock: Clock) -> Report:
     report = Report(runs=len(claimed.decisions))
     report.note(claimed.decisions)
     waiting = [(claimed.lease, decision) for decision in claimed.decisions if decision.send is not None]
+    until = time.monotonic() + PATIENCE_SECONDS
     while waiting:
         waiting = _round(waiting, clock, report)
+        if time.monotonic() >= until:
+            release([decision.run.id for _, decision in waiting], claimed.lease.token)
+            break
     return report
 
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from journeys.engine import cycle, replay
+from journeys.engine import cycle, replay, stopping
 from journeys.engine.claim import claim
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.ingest import Incoming, ingest
@@ -175,6 +175,28 @@ def test_what_could_not_be_sent_in_time_is_let_go_and_no_death(bot, settings):
     work_at(NOW)
     assert UserJourney.objects.filter(status=RunStatus.COMPLETED).count() == 20
     assert len(bot.requests) == 20
+
+
+def test_a_stopping_worker_starts_no_further_send_and_lets_go(bot, monkeypatch):
+    run = start(HELLO)
+    monkeypatch.setattr(stopping._flag, "value", 1)
+    cycle.work(lambda: NOW, 500)
+    run.refresh_from_db()
+    assert (bot.requests, run.status, run.lease_until) == ([], RunStatus.ACTIVE, None)
+    monkeypatch.setattr(stopping._flag, "value", 0)
+    work_at(NOW)
+    run.refresh_from_db()
+    assert (len(bot.requests), run.status) == (1, RunStatus.COMPLETED)
+
+
+def test_a_batch_that_takes_long_leaves_its_next_sends_to_the_next_claim(bot, monkeypatch):
+    run = start(HELLO, HELLO | {"name": "And again"})
+    monkeypatch.setattr(cycle, "PATIENCE_SECONDS", 0)
+    cycle.work(lambda: NOW, 500)
+    assert len(bot.requests) == 1
+    cycle.work(lambda: NOW, 500)
+    run.refresh_from_db()
+    assert (len(bot.requests), run.status, run.deaths) == (2, RunStatus.COMPLETED, 0)
 
 
 def test_nothing_more_is_sent_once_nobody_records(bot):
