@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
+from inspect import getdoc
 from typing import Any, Literal, TypeVar
 
 from django.utils.text import slugify
@@ -63,15 +64,22 @@ def operation(
     refusals = {code: OpenApiResponse(Errors, REASONS[code]) for code in sorted(codes)}
     good = {code: OpenApiResponse(model, HTTPStatus(code).phrase) for code, model in answers.items()}
     extra: dict[str, Any] = {} if login else {"auth": []}
-    return extend_schema(
-        operation_id=slugify(summary).replace("-", "_"),
-        summary=summary,
-        request=body,
-        responses={**good, **refusals},
-        parameters=list(parameters),
-        tags=list(tags),
-        **extra,
-    )
+
+    def describe(method: F) -> F:
+        described: F = extend_schema(
+            operation_id=slugify(summary).replace("-", "_"),
+            summary=summary,
+            # Else the generator takes the class's docstring, which is for who works on this code.
+            description=getdoc(method) or f"{summary}.",
+            request=body,
+            responses={**good, **refusals},
+            parameters=list(parameters),
+            tags=list(tags),
+            **extra,
+        )(method)
+        return described
+
+    return describe
 
 
 def demand_bodies(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

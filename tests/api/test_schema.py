@@ -30,6 +30,14 @@ def test_the_schema_is_valid_and_names_every_path(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.django_db
+def test_an_operation_says_what_it_does_and_not_how_its_code_is_made() -> None:
+    for path in Client().get("/api/schema?format=json").json()["paths"].values():
+        for operation in path.values():
+            assert operation["summary"] and operation["description"]
+            assert "`needs`" not in operation["description"] and "A view" not in operation["description"]
+
+
+@pytest.mark.django_db
 def test_the_docs_load_only_from_here() -> None:
     response = Client().get("/api/docs")
     page = response.content.decode()
