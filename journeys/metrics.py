@@ -46,7 +46,7 @@ class JourneyCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         names = dict(Journey.objects.values_list("id", "name"))
         started = CounterMetricFamily("journey_started", "Runs that began.", labels=["name"])
-        counts = _counted(What.STARTED, steps=False)
+        counts = counted(What.STARTED, steps=False)
         for journey_id, name in names.items():
             started.add_metric([name], counts.get(journey_id, 0))
         yield started
@@ -56,7 +56,7 @@ class JourneyCollector(Collector):
     def _steps(self, names: dict[UUID, str]) -> Metric:
         """Steps that did what they are for: an execution counts once, when it succeeds."""
         fired = CounterMetricFamily("journey_step_fired", "Steps that were carried out.", labels=["name", "step"])
-        counts = _counted(What.SUCCESS, steps=True)
+        counts = counted(What.SUCCESS, steps=True)
         by_name: dict[tuple[str, str], int] = {}
         for step_id, journey_id, step in JourneyStep.objects.values_list("id", "journey_id", "name"):
             key = names.get(journey_id, ""), step  # An archived step and its successor may have the same name.
@@ -77,7 +77,7 @@ class JourneyCollector(Collector):
         yield GaugeMetricFamily("journey_dead_letters", "Executions that finally failed.", value=state.dead_letters)
 
 
-def _counted(what: What, *, steps: bool) -> dict[object, int]:
+def counted(what: What, *, steps: bool) -> dict[object, int]:
     """Counts by journey or by step. One statement reads tallies and totals: what moves between them is seen once."""
     key = "step_id" if steps else "journey_id"
     chosen = {"what": what, "step_id__isnull": not steps}

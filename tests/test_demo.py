@@ -7,7 +7,7 @@ from django.db.models import Count
 from journeys.demo import build as demo
 from journeys.engine.clock import database_clock
 from journeys.engine.queue import beat
-from journeys.metrics import _counted
+from journeys.metrics import counted
 from journeys.models import Contact, Event, Journey, Message, RunStatus, StepExecution, UserJourney, What
 from tests.factories import make_contact, make_journey
 
@@ -41,7 +41,7 @@ def test_the_demo_has_a_past_and_a_near_future_and_sends_nothing(small):
     assert not StepExecution.objects.filter(executed_at__gt=now).exists()
     soon = UserJourney.objects.filter(status=RunStatus.ACTIVE, due_at__gt=now)
     assert soon.count() >= 20
-    started = sum(_counted(What.STARTED, steps=False).values())
+    started = sum(counted(What.STARTED, steps=False).values())
     assert started == UserJourney.objects.count()
 
 

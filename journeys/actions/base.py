@@ -8,14 +8,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from journeys.actions.sentences import sentence
 from journeys.logic.conditions import Facts
-from journeys.logic.effects import Outcome, Prepared
+from journeys.logic.effects import Outcome, Prepared, Send
 
 
 class TransientError(Exception):
@@ -119,6 +119,11 @@ class Outgoing:
     text: str
     payload: Mapping[str, Any]
     created_at: datetime
+
+    @classmethod
+    def of(cls, send: Send, key: UUID, now: datetime) -> Self:
+        """What was rendered, under the key of its execution."""
+        return cls(key, send.channel, send.to, send.subject, send.html, send.text, dict(send.payload), now)
 
 
 C = TypeVar("C", bound=Config)

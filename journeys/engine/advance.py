@@ -6,27 +6,14 @@ an outcome comes back    →  success, retry or failure         →  go on
 
 import logging
 import random
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-
-from journeys.actions.base import (
-    Outgoing,
-    PermanentError,
-    SkipStep,
-    StepContext,
-    TemplateSource,
-    TransientError,
-)
+from journeys.actions.base import Outgoing, PermanentError, SkipStep, TemplateSource, TransientError
 from journeys.actions.registry import ACTIONS
-from journeys.engine.flows import LiveJourney
-from journeys.engine.people import Person
-from journeys.engine.tally import Counted
+from journeys.engine.decision import Decision, Execution, Past, Run, retry_policy, retry_run
 from journeys.logic.effects import (
     ApplyTag,
     Delivered,
@@ -40,76 +27,11 @@ from journeys.logic.effects import (
 )
 from journeys.logic.flow import STOP, Flow, Step
 from journeys.logic.ids import execution_id
-from journeys.logic.retry import RetryPolicy, retry_delay
+from journeys.logic.retry import retry_delay
 from journeys.logic.timing import step_due
 from journeys.models import ExecutionStatus, RunStatus, What
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What is known of an execution that is there already. `message` is what it is sending, while it is pending."""
-
-    status: str
-    retry_count: int
-    message: Outgoing | None = None
-
-
-@dataclass(slots=True)
-class Run:
-    """A locked run with all that deciding needs."""
-
-    id: UUID
-    journey: LiveJourney
-    person: Person
-    version_id: UUID
-    step_id: UUID | None
-    step_due_at: datetime | None
-    previous_ended_at: datetime
-    attempts: int
-    deaths: int
-    moved: bool
-    event: Mapping[str, Any]
-    metadata: Mapping[str, Any]
-    past: dict[UUID, Past] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Execution:
-    """A row of step_executions to be written; one that is final already is never overwritten."""
-
-    id: UUID
-    step_id: UUID
-    status: ExecutionStatus
-    executed_at: datetime
-    completed_at: datetime | None
-    result: Mapping[str, Any]
-    error: str
-    retry_count: int
-    dead_at: datetime | None = None
-
-
-@dataclass(slots=True)
-class Decision:
-    """What is to be written for one run, and what is to be sent."""
-
-    run: Run
-    status: RunStatus = RunStatus.ACTIVE
-    step_id: UUID | None = None
-    step_due_at: datetime | None = None
-    due_at: datetime | None = None
-    previous_ended_at: datetime | None = None
-    attempts: int = 0
-    failure_reason: str = ""
-    version_id: UUID | None = None
-    moved: bool = False
-    executions: dict[UUID, Execution] = field(default_factory=dict)
-    effects: list[tuple[InsideEffect, UUID]] = field(default_factory=list)
-    messages: list[tuple[Outgoing, UUID]] = field(default_factory=list)
-    outcomes: list[tuple[UUID, Outcome, bool]] = field(default_factory=list)
-    send: Outgoing | None = None
-    counts: Counter[Counted] = field(default_factory=Counter)
 
 
 def advance(
@@ -136,49 +58,6 @@ def advance(
         walk.follow_version()
     walk.go(go_on)
     return walk.decision
-
-
-def fail_run(run: Run, reason: str, now: datetime) -> Decision:
-    """The decision that ends a run as failed, and with it the execution that it has pending."""
-    decision = Decision(run, status=RunStatus.FAILED, step_id=run.step_id, version_id=run.version_id, moved=run.moved)
-    decision.failure_reason, decision.previous_ended_at = reason, now
-    decision.counts[(run.journey.id, None, What.FAILED)] += 1
-    past = run.past.get(run.step_id) if run.step_id is not None else None
-    if run.step_id is not None and past is not None and past.status == ExecutionStatus.PENDING:
-        key = execution_id(run.id, run.step_id)
-        failed = ExecutionStatus.FAILED
-        decision.executions[key] = Execution(key, run.step_id, failed, now, now, {}, reason, run.attempts, now)
-        decision.counts[(run.journey.id, run.step_id, What.FAILED)] += 1
-        if past.message is not None:
-            decision.outcomes.append((key, Undelivered(reason, permanent=True), True))
-    return decision
-
-
-def retry_run(run: Run, reason: str, now: datetime) -> Decision:
-    """The decision that looks at a run again later, and fails it when that has been tried often enough."""
-    wait = retry_delay(run.attempts + 1, random.random, None, retry_policy())
-    if wait is None:
-        return fail_run(run, reason, now)
-    return Decision(
-        run,
-        step_id=run.step_id,
-        step_due_at=run.step_due_at,
-        due_at=now + wait,
-        previous_ended_at=run.previous_ended_at,
-        attempts=run.attempts + 1,
-        version_id=run.version_id,
-        moved=run.moved,
-    )
-
-
-def retry_policy() -> RetryPolicy:
-    engine = settings.JOURNEYS
-    return RetryPolicy(
-        max_attempts=engine["MAX_ATTEMPTS"],
-        base_seconds=engine["RETRY_BASE_SECONDS"],
-        cap_seconds=engine["RETRY_CAP_SECONDS"],
-        max_retry_after=engine["RETRY_AFTER_CAP_SECONDS"],
-    )
 
 
 class _Walk:
@@ -273,9 +152,9 @@ class _Walk:
         if past is not None and past.message is not None:
             return self._dispatch(step, past.message)  # The same key and the same bytes again.
         try:
-            if not step.holds(self._facts()):
+            if not step.holds(self.run.facts(self.now)):
                 raise SkipStep("its condition does not hold")
-            prepared = ACTIONS[step.action_type].prepare(step.config, self._context(step))
+            prepared = ACTIONS[step.action_type].prepare(step.config, self.run.context(step, self.templates, self.now))
         except SkipStep as skip:
             self._finish(step, ExecutionStatus.SKIPPED, {"reason": str(skip)})
         except PermanentError as error:
@@ -292,9 +171,8 @@ class _Walk:
         if prepared.send is None:
             self._finish(step, ExecutionStatus.SUCCESS, prepared.result, prepared.effects)
             return
-        send = prepared.send
         key = execution_id(self.run.id, step.id)
-        message = Outgoing(key, send.channel, send.to, send.subject, send.html, send.text, dict(send.payload), self.now)
+        message = Outgoing.of(prepared.send, key, self.now)
         self.decision.messages.append((message, step.id))
         self._cause(prepared.effects, key)
         self._dispatch(step, message)
@@ -401,22 +279,3 @@ class _Walk:
                     person.mark_chat_dead()
             self.decision.effects.append((effect, key))
         return override
-
-    def _facts(self) -> Any:
-        return self.run.person.facts(self.run.event, self.run.metadata, self.now)
-
-    def _context(self, step: Step) -> StepContext:
-        run = self.run
-        return StepContext(
-            execution_id=execution_id(run.id, step.id),
-            facts=self._facts(),
-            contact=run.person.view,
-            devices=run.person.devices,
-            journey_id=run.journey.id,
-            journey_name=run.journey.name,
-            run_id=run.id,
-            step_key=step.key,
-            step_name=step.name,
-            templates=self.templates,
-            now=self.now,
-        )

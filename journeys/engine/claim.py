@@ -13,7 +13,8 @@ from uuid import UUID
 from django.db import transaction
 
 from journeys.actions.base import Outgoing
-from journeys.engine.advance import Decision, advance, fail_run, retry_run
+from journeys.engine.advance import advance
+from journeys.engine.decision import Decision, fail_run, retry_run
 from journeys.engine.effects import write
 from journeys.engine.flows import lock_journeys
 from journeys.engine.lease import NO_LEASE, Lease, new_lease

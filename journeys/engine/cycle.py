@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from journeys.engine.advance import Decision
 from journeys.engine.claim import Claimed, claim, claim_one, claim_suspect
 from journeys.engine.clock import Clock
+from journeys.engine.decision import Decision
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.lease import Lease
 from journeys.engine.record import record, release

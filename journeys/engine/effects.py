@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from journeys.actions.base import Outgoing
-from journeys.engine.advance import Decision, Execution
+from journeys.engine.decision import Decision, Execution
 from journeys.engine.sql import execute, insert, update
 from journeys.engine.tally import Counted, append
 from journeys.logic.effects import (

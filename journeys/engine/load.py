@@ -8,7 +8,7 @@ from uuid import UUID
 
 from journeys.actions.base import Outgoing, TemplateText
 from journeys.actions.registry import ACTIONS
-from journeys.engine.advance import Past, Run
+from journeys.engine.decision import Past, Run
 from journeys.engine.flows import LiveJourney, flows_of
 from journeys.engine.people import Person, add_devices, add_tags
 from journeys.engine.sql import query

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from journeys.engine.advance import Decision
 from journeys.engine.claim import Claimed, decide
+from journeys.engine.decision import Decision
 from journeys.engine.effects import write
 from journeys.engine.flows import lock_journeys
 from journeys.engine.lease import NO_LEASE, new_lease

@@ -15,10 +15,10 @@ from uuid import UUID
 
 from django.db import transaction
 
-from journeys.actions.base import Outgoing, PermanentError, SkipStep, StepContext, TransientError
+from journeys.actions.base import Outgoing, PermanentError, SkipStep, TransientError
 from journeys.actions.registry import ACTIONS
-from journeys.engine.advance import Decision, Execution, Run, retry_policy
 from journeys.engine.clock import Clock
+from journeys.engine.decision import Decision, Execution, Run, retry_policy
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.effects import write_executions, write_inside, write_messages, write_outcomes
 from journeys.engine.flows import lock_journeys
@@ -175,7 +175,9 @@ def _begin(one: _Replay, loaded: Loaded, now: datetime) -> None:
         _fail(one, "the step is in no version that this run could use any more", now)
         return
     try:
-        prepared = ACTIONS[one.step.action_type].prepare(one.step.config, _context(one, one.step, loaded, now))
+        prepared = ACTIONS[one.step.action_type].prepare(
+            one.step.config, one.run.context(one.step, loaded.templates, now)
+        )
     except SkipStep as skip:
         _finish(one, ExecutionStatus.SKIPPED, {"reason": str(skip)}, now)
     except PermanentError as error:
@@ -194,8 +196,7 @@ def _carry_out(one: _Replay, step: Step, prepared: Prepared, now: datetime) -> N
     if prepared.send is None:
         _finish(one, ExecutionStatus.SUCCESS, prepared.result, now)
         return
-    send = prepared.send
-    one.sends = Outgoing(one.id, send.channel, send.to, send.subject, send.html, send.text, dict(send.payload), now)
+    one.sends = Outgoing.of(prepared.send, one.id, now)
     one.decision.messages.append((one.sends, step.id))
 
 
@@ -255,23 +256,6 @@ def _note(one: _Replay, status: ExecutionStatus, result: Mapping[str, Any], erro
     )
     if not pending:
         one.decision.counts[one.run.journey.id, one.step_id, What(status.value)] += 1
-
-
-def _context(one: _Replay, step: Step, loaded: Loaded, now: datetime) -> StepContext:
-    run = one.run
-    return StepContext(
-        execution_id=one.id,
-        facts=run.person.facts(run.event, run.metadata, now),
-        contact=run.person.view,
-        devices=run.person.devices,
-        journey_id=run.journey.id,
-        journey_name=run.journey.name,
-        run_id=run.id,
-        step_key=step.key,
-        step_name=step.name,
-        templates=loaded.templates,
-        now=now,
-    )
 
 
 def _write(batch: _Batch, replays: Iterable[_Replay], now: datetime) -> None:

@@ -17,7 +17,7 @@ from journeys.engine.clock import database_clock
 from journeys.engine.contacts import add_tag, delete_contact, upsert_contact
 from journeys.engine.cycle import execute, work
 from journeys.engine.ingest import Incoming, ingest
-from journeys.metrics import _counted
+from journeys.metrics import counted
 from journeys.models import Contact, Journey, Reward, RunStatus, StepExecution, UserJourney, What
 from tests.engine.test_cycle import tag
 from tests.factories import make_journey
@@ -108,10 +108,10 @@ def test_everything_at_once(settings):
         pass
     assert not UserJourney.objects.filter(status=RunStatus.ACTIVE).exists()
     count = {
-        what: sum(_counted(what, steps=False).values()) for what in What if what not in (What.SUCCESS, What.SKIPPED)
+        what: sum(counted(what, steps=False).values()) for what in What if what not in (What.SUCCESS, What.SKIPPED)
     }
     assert count[What.FAILED] == 0
     assert count[What.STARTED] == count[What.COMPLETED] + count[What.EXITED]
-    assert min(_counted(What.FAILED, steps=True).values(), default=0) >= 0
+    assert min(counted(What.FAILED, steps=True).values(), default=0) >= 0
     rewarded = StepExecution.objects.filter(step__name="Gift", status="success").values_list("id", flat=True)
     assert set(rewarded) == set(Reward.objects.values_list("execution_id", flat=True))

@@ -14,7 +14,7 @@ from journeys.engine.cycle import execute, work
 from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.record import record
 from journeys.logic.effects import Delivered
-from journeys.metrics import _counted
+from journeys.metrics import counted
 from journeys.models import (
     Contact,
     Message,
@@ -134,8 +134,8 @@ def test_a_replay_sends_with_the_original_key_and_bytes_and_moves_no_pointer(bot
     assert texts(bot) == ["Hi Ada", "Hi Ada"]
     run.refresh_from_db()
     assert (run.updated_at, run.current_step_id) == (ended.updated_at, ended.current_step_id)
-    assert _counted(What.FAILED, steps=True) == {dead.step_id: 0}
-    assert _counted(What.SUCCESS, steps=True)[dead.step_id] == 1
+    assert counted(What.FAILED, steps=True) == {dead.step_id: 0}
+    assert counted(What.SUCCESS, steps=True)[dead.step_id] == 1
     assert replay.work(lambda: NOW + DAY, 10) == 0
 
 
@@ -260,7 +260,7 @@ def test_counts_are_conserved(bot):
     make_journey("Waiting", [tag("y", delay_minutes=5)], now=NOW)
     ingest([Incoming(f"c{number}", "signup") for number in range(5)], NOW)
     work(lambda: NOW, 500)
-    started = sum(_counted(What.STARTED, steps=False).values())
-    ended = sum(sum(_counted(what, steps=False).values()) for what in (What.COMPLETED, What.FAILED, What.EXITED))
+    started = sum(counted(What.STARTED, steps=False).values())
+    ended = sum(sum(counted(what, steps=False).values()) for what in (What.COMPLETED, What.FAILED, What.EXITED))
     assert started == ended + UserJourney.objects.filter(status__in=["active", "paused"]).count()
     assert started == UserJourney.objects.count()

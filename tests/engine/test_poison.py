@@ -13,7 +13,7 @@ from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.lease import new_lease
 from journeys.logic.ids import execution_id
-from journeys.metrics import _counted
+from journeys.metrics import counted
 from journeys.models import (
     Contact,
     JourneyStep,
@@ -127,7 +127,7 @@ def test_a_contact_that_cannot_be_read_harms_nobody_else(bot):
         cursor.execute("SELECT status, failure_reason FROM user_journeys WHERE id = %s", [run.id])
         status, reason = cursor.fetchone()
     assert (status, "DataError" in reason) == ("failed", True)
-    assert sum(_counted(What.FAILED, steps=False).values()) == 1
+    assert sum(counted(What.FAILED, steps=False).values()) == 1
 
 
 def test_a_suspect_that_postgresql_rejects_fails_and_holds_up_nobody():
@@ -212,7 +212,7 @@ def test_nothing_more_is_sent_once_nobody_records(bot):
     assert 0 < len(bot.requests) < 60
 
 
-def test_a_replay_of_a_step_that_is_gone_is_counted_for_that_step():
+def test_a_replay_of_a_step_that_is_gone_iscounted_for_that_step():
     from journeys.authoring.document import export, parse
     from journeys.authoring.publish import save_journey
     from journeys.models import Journey
@@ -226,8 +226,8 @@ def test_a_replay_of_a_step_that_is_gone_is_counted_for_that_step():
     UserJourney.objects.update(version_id=Journey.objects.get().live_version_id)
     replay.replay([dead.id], NOW)
     replay.work(lambda: NOW, 10)
-    assert _counted(What.FAILED, steps=True)[dead.step_id] == 1
-    assert sum(_counted(What.FAILED, steps=False).values()) == 0
+    assert counted(What.FAILED, steps=True)[dead.step_id] == 1
+    assert sum(counted(What.FAILED, steps=False).values()) == 0
 
 
 def test_a_replay_that_postgresql_rejects_is_a_dead_letter_again_and_holds_up_nobody(bot):

@@ -1,0 +1,150 @@
+"""What deciding takes in and gives out, as values: a locked Run with its past, and the Decision that is written."""
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from journeys.actions.base import Outgoing, StepContext, TemplateSource
+from journeys.engine.flows import LiveJourney
+from journeys.engine.people import Person
+from journeys.engine.tally import Counted
+from journeys.logic.effects import InsideEffect, Outcome, Undelivered
+from journeys.logic.facts import Facts
+from journeys.logic.flow import Step
+from journeys.logic.ids import execution_id
+from journeys.logic.retry import RetryPolicy, retry_delay
+from journeys.models import ExecutionStatus, RunStatus, What
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of an execution that is there already. `message` is what it is sending, while it is pending."""
+
+    status: str
+    retry_count: int
+    message: Outgoing | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """A locked run with all that deciding needs."""
+
+    id: UUID
+    journey: LiveJourney
+    person: Person
+    version_id: UUID
+    step_id: UUID | None
+    step_due_at: datetime | None
+    previous_ended_at: datetime
+    attempts: int
+    deaths: int
+    moved: bool
+    event: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    past: dict[UUID, Past] = field(default_factory=dict)
+
+    def facts(self, now: datetime) -> Facts:
+        """What conditions and messages may look at, as it is at this point of the run."""
+        return self.person.facts(self.event, self.metadata, now)
+
+    def context(self, step: Step, templates: TemplateSource, now: datetime) -> StepContext:
+        """All that the step's action may look at."""
+        return StepContext(
+            execution_id=execution_id(self.id, step.id),
+            facts=self.facts(now),
+            contact=self.person.view,
+            devices=self.person.devices,
+            journey_id=self.journey.id,
+            journey_name=self.journey.name,
+            run_id=self.id,
+            step_key=step.key,
+            step_name=step.name,
+            templates=templates,
+            now=now,
+        )
+
+
+@dataclass(slots=True)
+class Execution:
+    """A row of step_executions to be written; one that is final already is never overwritten."""
+
+    id: UUID
+    step_id: UUID
+    status: ExecutionStatus
+    executed_at: datetime
+    completed_at: datetime | None
+    result: Mapping[str, Any]
+    error: str
+    retry_count: int
+    dead_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Decision:
+    """What is to be written for one run, and what is to be sent."""
+
+    run: Run
+    status: RunStatus = RunStatus.ACTIVE
+    step_id: UUID | None = None
+    step_due_at: datetime | None = None
+    due_at: datetime | None = None
+    previous_ended_at: datetime | None = None
+    attempts: int = 0
+    failure_reason: str = ""
+    version_id: UUID | None = None
+    moved: bool = False
+    executions: dict[UUID, Execution] = field(default_factory=dict)
+    effects: list[tuple[InsideEffect, UUID]] = field(default_factory=list)
+    messages: list[tuple[Outgoing, UUID]] = field(default_factory=list)
+    outcomes: list[tuple[UUID, Outcome, bool]] = field(default_factory=list)
+    send: Outgoing | None = None
+    counts: Counter[Counted] = field(default_factory=Counter)
+
+
+def fail_run(run: Run, reason: str, now: datetime) -> Decision:
+    """The decision that ends a run as failed, and with it the execution that it has pending."""
+    decision = Decision(run, status=RunStatus.FAILED, step_id=run.step_id, version_id=run.version_id, moved=run.moved)
+    decision.failure_reason, decision.previous_ended_at = reason, now
+    decision.counts[(run.journey.id, None, What.FAILED)] += 1
+    past = run.past.get(run.step_id) if run.step_id is not None else None
+    if run.step_id is not None and past is not None and past.status == ExecutionStatus.PENDING:
+        key = execution_id(run.id, run.step_id)
+        failed = ExecutionStatus.FAILED
+        decision.executions[key] = Execution(key, run.step_id, failed, now, now, {}, reason, run.attempts, now)
+        decision.counts[(run.journey.id, run.step_id, What.FAILED)] += 1
+        if past.message is not None:
+            decision.outcomes.append((key, Undelivered(reason, permanent=True), True))
+    return decision
+
+
+def retry_run(run: Run, reason: str, now: datetime) -> Decision:
+    """The decision that looks at a run again later, and fails it when that has been tried often enough."""
+    wait = retry_delay(run.attempts + 1, random.random, None, retry_policy())
+    if wait is None:
+        return fail_run(run, reason, now)
+    return Decision(
+        run,
+        step_id=run.step_id,
+        step_due_at=run.step_due_at,
+        due_at=now + wait,
+        previous_ended_at=run.previous_ended_at,
+        attempts=run.attempts + 1,
+        version_id=run.version_id,
+        moved=run.moved,
+    )
+
+
+def retry_policy() -> RetryPolicy:
+    engine = settings.JOURNEYS
+    return RetryPolicy(
+        max_attempts=engine["MAX_ATTEMPTS"],
+        base_seconds=engine["RETRY_BASE_SECONDS"],
+        cap_seconds=engine["RETRY_CAP_SECONDS"],
+        max_retry_after=engine["RETRY_AFTER_CAP_SECONDS"],
+    )
