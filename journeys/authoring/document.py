@@ -6,6 +6,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from django.utils.text import slugify
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -66,6 +67,11 @@ class StepBody(BaseModel):
         default="continue", description="What the journey does when this step has finally failed."
     )
     is_active: bool = True
+    id: UUID | None = Field(
+        default=None,
+        strict=False,
+        description="As the API answers it, so that steps can be sent back as they came. The key is what counts.",
+    )
 
 
 class JourneyBody(BaseModel):

@@ -132,6 +132,16 @@ def test_patching_with_what_is_there_already_publishes_nothing(api: APIClient, s
     assert JourneyVersion.objects.count() == 1
 
 
+def test_steps_can_be_sent_back_as_they_came(api: APIClient, seed_body: dict[str, Any]) -> None:
+    created = api.post("/api/v1/journeys", seed_body).json()
+    path = f"/api/v1/journeys/{created['id']}"
+    response = api.patch(path, {"steps": api.get(path).json()["steps"]})
+    assert (response.status_code, response.json()["steps"]) == (200, created["steps"])
+    assert JourneyVersion.objects.count() == 1
+    wrong = api.patch(path, {"steps": [{**created["steps"][0], "id": "7"}]})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "steps[0].id")
+
+
 def test_a_taken_name_is_409_and_nothing_is_written(api: APIClient, seed_body: dict[str, Any]) -> None:
     api.post("/api/v1/journeys", seed_body)
     response = api.post("/api/v1/journeys", seed_body)
