@@ -11,7 +11,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from journeys.actions.registry import ACTIONS
-from journeys.admin.journey_forms import MAX_STEPS, NEW_STEP, JourneyForm, StepForm, StepFormSet, TypedForm
+from journeys.admin.journey_forms import MAX_STEPS, NAME_TAKEN, NEW_STEP, JourneyForm, StepForm, StepFormSet, TypedForm
 from journeys.admin.vocabulary import vocabulary
 from journeys.authoring.document import DocumentError, parse
 from journeys.authoring.faults import Fault
@@ -66,7 +66,7 @@ class JourneyEditor:
                 return create_journey(document, by, now)
             return save_journey(self.journey.pk, document, by, now)
         except NameTaken:
-            self.form.add_error("name", "There is already a journey of this name.")
+            self.form.add_error("name", NAME_TAKEN)
         except DocumentError as error:
             self._place(error.faults)
         return None

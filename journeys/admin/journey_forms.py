@@ -59,6 +59,9 @@ class TypedForm(forms.Form):
             self.add_error(field, sentence)
 
 
+NAME_TAKEN = "There is already a journey of this name."
+
+
 class JourneyForm(TypedForm):
     group = "trigger"
 
@@ -88,6 +91,14 @@ class JourneyForm(TypedForm):
         if chosen in TRIGGERS:
             raw = unwrap(journey.trigger_config) if journey and journey.trigger_type == chosen else {}
             self.add_config(TRIGGERS[chosen].config_class, words, raw)
+
+    def clean_name(self) -> str:
+        """The name, unless it is taken now; the constraint looks again when it is stored."""
+        name = str(self.cleaned_data["name"])
+        others = Journey.objects.exclude(pk=self.journey.pk) if self.journey else Journey.objects
+        if others.filter(name=name).exists():
+            raise forms.ValidationError(NAME_TAKEN)
+        return name
 
     def clean(self) -> dict[str, Any]:
         if self.journey and self.cleaned_data.get("seen") != str(self.journey.live_version_id):

@@ -129,6 +129,13 @@ def test_a_name_that_is_taken_is_said_beside_the_name():
     assert errors_of(response) == {"name": ["There is already a journey of this name."]}
 
 
+def test_a_name_that_is_taken_is_said_together_with_the_other_faults():
+    make_journey("Onboarding")
+    response = signed_in(superuser=True).post(f"{JOURNEYS}add/", posted([{**TAG, "name": ""}]))
+    assert errors_of(response)["name"] == ["There is already a journey of this name."]
+    assert list(errors_of(response)) == ["name", "steps-0-name"]
+
+
 def test_steps_are_reordered_and_deleted_by_the_form_and_keep_their_identity():
     journey = make_journey(
         steps=[{"name": name, "action_type": "apply_tag", "action_config": {"tag": name}} for name in ("a", "b", "c")]
