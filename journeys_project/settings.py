@@ -11,6 +11,7 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 from structlog.tracebacks import ExceptionDictTransformer
 
+from journeys import defaults
 from journeys_project import environment as env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -330,22 +331,7 @@ JOURNEYS = {
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 PROMETHEUS_EXPORT_MIGRATIONS = False  # it would ask the database when the process starts
 
-# django-q2 is the clock, never the queue or the retry engine: a task that is lost costs nothing.
-Q_CLUSTER = {
-    "name": "journeys",
-    "orm": "default",
-    "poll": 0.2,
-    "workers": env.number("Q_WORKERS", 4, least=3),  # the ticker's two chains have one each
-    "timeout": 120,
-    "retry": 300,
-    "max_attempts": 1,
-    "ack_failures": True,
-    "catch_up": False,
-    "save_limit": 0,  # a positive one makes every result slow; housekeeping prunes
-    "recycle": 1000,
-    "label": "Background tasks",
-    "log_level": "WARNING",
-}
+Q_CLUSTER = {**defaults.Q_CLUSTER, "workers": env.number("Q_WORKERS", 4, least=3)}
 
 # --- Logs: JSON, to standard error, so that a command's own output stays clean --------------------
 

@@ -24,7 +24,7 @@ from journeys.authoring.document import (
 from journeys.engine import wake
 from journeys.engine.inside import delete_runs, look_again
 from journeys.engine.parking import park, unpark
-from journeys.models import Journey, JourneyStep, JourneyVersion, RunStatus, Tally, TallyTotal, UserJourney
+from journeys.models import Journey, JourneyStep, JourneyVersion, Tally, TallyTotal
 from journeys.models.ids import new_id
 
 logger = logging.getLogger(__name__)
@@ -96,12 +96,6 @@ def set_active(journey_id: UUID, active: bool, by: User | None, now: datetime) -
             logger.info("journey switched", extra={"journey": str(journey_id), "operator": _key(by), "on": active})
     _follow_up(journey, was_active, (), now)
     return journey
-
-
-def runs_inside(journey_id: UUID) -> int:
-    """How many people are in the journey now."""
-    inside = (RunStatus.ACTIVE, RunStatus.PAUSED)
-    return UserJourney.objects.filter(journey_id=journey_id, status__in=inside).count()
 
 
 def delete_journey(journey_id: UUID) -> int:

@@ -69,7 +69,7 @@ def _is_held(run_id: UUID, now: object) -> bool:
 def _see_through(claimed: Claimed, clock: Clock) -> Report:
     report = Report(runs=len(claimed.decisions))
     report.note(claimed.decisions)
-    waiting = [(claimed.lease, decision) for decision in claimed.decisions if decision.send is not None]
+    waiting = [(claimed.lease, decision) for decision, _ in claimed.sends]
     until = time.monotonic() + PATIENCE_SECONDS
     while waiting:
         waiting = _round(waiting, clock, report)
@@ -90,7 +90,7 @@ def _round(waiting: list[tuple[Lease, Decision]], clock: Clock, report: Report) 
         unsent -= {key for key, _ in lot}
         recorded = record(dict(lot), sent, lease.token, clock())
         report.note(recorded.decisions)
-        following += [(recorded.lease, decision) for decision in recorded.decisions if decision.send is not None]
+        following += [(recorded.lease, decision) for decision, _ in recorded.sends]
     if unsent:
         release([sent[key].run.id for key in unsent], lease.token)
     return following
