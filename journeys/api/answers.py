@@ -43,6 +43,7 @@ class StepOut(Answer):
     delay_minutes: int
     condition: dict[str, JsonValue] | None
     on_failure: str
+    expires_after_minutes: int | None
     is_active: bool
 
     @classmethod

@@ -66,6 +66,12 @@ class StepBody(BaseModel):
     on_failure: Literal["continue", "stop"] = Field(
         default="continue", description="What the journey does when this step has finally failed."
     )
+    expires_after_minutes: Whole | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_DELAY_MINUTES,
+        description="So much later than it was due, after an outage or a pause, it is skipped as stale.",
+    )
     is_active: bool = True
     id: UUID | None = Field(
         default=None,
@@ -100,6 +106,7 @@ class StepDocument:
     delay_minutes: int
     condition: Mapping[str, Any] | None
     on_failure: str
+    expires_after_minutes: int | None
     is_active: bool
 
 
@@ -167,6 +174,7 @@ def export_step(step: JourneyStep) -> dict[str, Any]:
         "delay_minutes": step.delay_minutes,
         "condition": step.condition,
         "on_failure": step.on_failure,
+        "expires_after_minutes": step.expires_after_minutes,
         "is_active": step.is_active,
     }
 
@@ -276,6 +284,7 @@ def _ordered(steps: Sequence[StepBody]) -> tuple[StepDocument, ...]:
             delay_minutes=steps[index].delay_minutes,
             condition=steps[index].condition or None,
             on_failure=steps[index].on_failure,
+            expires_after_minutes=steps[index].expires_after_minutes,
             is_active=steps[index].is_active,
         )
         for number, index in enumerate(sequence)

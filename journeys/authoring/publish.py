@@ -38,6 +38,7 @@ STEP_FIELDS = (
     "delay_minutes",
     "condition",
     "on_failure",
+    "expires_after_minutes",
     "is_active",
 )
 

@@ -27,6 +27,7 @@ from journeys.logic.effects import (
 )
 from journeys.logic.flow import STOP, Flow, Step
 from journeys.logic.ids import execution_id
+from journeys.logic.instants import iso
 from journeys.logic.retry import retry_delay
 from journeys.logic.timing import step_due
 from journeys.models import ExecutionStatus, RunStatus, What
@@ -149,6 +150,8 @@ class _Walk:
         past = self.past.get(step.id)
         if past is not None and past.status != ExecutionStatus.PENDING:
             return self._wait_for_next(step, None)  # Done in an earlier version, where it stood elsewhere.
+        if step.is_stale(self.step_due_at, self.now):
+            return self._expire(step, past)
         if past is not None and past.message is not None:
             return self._dispatch(step, past.message)  # The same key and the same bytes again.
         try:
@@ -166,6 +169,13 @@ class _Walk:
             self._retry(step, Undelivered(f"{type(error).__name__}: {error}", permanent=False))
         else:
             self._carry_out(step, prepared)
+
+    def _expire(self, step: Step, past: Past | None) -> None:
+        """Skip what comes too late: after an outage, a pause, or the tries so far. A message of it stays unsent."""
+        if past is not None and past.message is not None:
+            late = Undelivered("stale: it could not be sent in time", permanent=True)
+            self.decision.outcomes.append((past.message.id, late, True))
+        self._finish(step, ExecutionStatus.SKIPPED, {"reason": "stale", "meant_for": iso(self.step_due_at)})
 
     def _carry_out(self, step: Step, prepared: Prepared) -> None:
         if prepared.send is None:

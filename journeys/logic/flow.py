@@ -6,6 +6,7 @@ a position is a step's id.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,12 @@ class Step:
     delay_minutes: int
     holds: Callable[[Facts], bool]
     on_failure: OnFailure
+    expires_after_minutes: int | None = None
+
+    def is_stale(self, due_at: datetime, now: datetime) -> bool:
+        """Whether it is too late at `now` for what was meant for `due_at`."""
+        minutes = self.expires_after_minutes
+        return minutes is not None and now > due_at + timedelta(minutes=minutes)
 
 
 class Flow:
@@ -76,6 +83,7 @@ def compile_flow(definition: Mapping[str, Any], parse_config: Callable[[str, Map
             delay_minutes=raw["delay_minutes"],
             holds=compile_condition(raw["condition"]),
             on_failure=raw["on_failure"],
+            expires_after_minutes=raw.get("expires_after_minutes"),  # Versions of the first release have none.
         )
         for raw in definition["steps"]
         if raw["is_active"]

@@ -9,6 +9,7 @@ from journeys.models.definitions import (
     MessageTemplate,
     OnFailure,
 )
+from journeys.models.providers import Breaker, BreakerState, Bucket
 from journeys.models.runtime import (
     DeadLetter,
     Event,
@@ -25,6 +26,9 @@ from journeys.models.runtime import (
 from journeys.models.tallies import Tally, TallyTotal, What
 
 __all__ = [
+    "Breaker",
+    "BreakerState",
+    "Bucket",
     "Channel",
     "Contact",
     "ContactTag",

@@ -76,6 +76,7 @@ class JourneyStep(models.Model):
     delay_minutes = models.PositiveIntegerField(default=0)
     condition = models.JSONField(null=True, blank=True)
     on_failure = models.CharField(max_length=10, choices=OnFailure, default=OnFailure.CONTINUE)
+    expires_after_minutes = models.PositiveIntegerField(null=True, blank=True)  # Later than that, it is skipped.
     is_active = models.BooleanField(default=True)
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(editable=False)

@@ -87,6 +87,7 @@ class UserJourney(models.Model):
     step_due_at = models.DateTimeField(null=True)  # What the current step was meant for; retries don't move it.
     previous_ended_at = models.DateTimeField()
     attempts = models.PositiveSmallIntegerField(default=0)  # Of the current step.
+    slot_at = models.DateTimeField(null=True)  # When a limited provider takes the current step's message.
     claim_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     deaths = models.PositiveSmallIntegerField(default=0)  # How often a lease ended with no word from its worker.
@@ -151,6 +152,7 @@ class StepExecution(models.Model):
     created_at = models.DateTimeField()
     dead_at = models.DateTimeField(null=True)
     replay_at = models.DateTimeField(null=True)
+    slot_at = models.DateTimeField(null=True)  # Of a replay, as a run has one.
     claim_token = models.UUIDField(null=True)  # Of a replay; a run's own try is guarded by the run's token.
     lease_until = models.DateTimeField(null=True)
 
