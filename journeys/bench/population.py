@@ -1,0 +1,78 @@
+"""Contacts and runs for a bench, by the hundred thousand."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from journeys.authoring.document import parse
+from journeys.authoring.publish import create_journey
+from journeys.models import Journey
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+DAY = timedelta(days=1)
+PREMIUM = {"field": "plan", "op": "eq", "value": "premium"}
+
+# A UUIDv7 of the moment `at`, as journeys/logic/ids.py makes it.
+_ID = (
+    "(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || "
+    "substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15))::uuid"
+)
+
+
+def journey(name: str, steps: Sequence[Mapping[str, Any]], trigger_type: str = "signup") -> Journey:
+    document = {"name": name, "trigger_type": trigger_type, "steps": [dict(step) for step in steps]}
+    return create_journey(parse(document), by=None, now=START - 30 * DAY)
+
+
+def tag_steps(count: int, name: str) -> list[dict[str, Any]]:
+    """A step a day: a condition that looks at the contact, and a tag of its own."""
+    return [
+        {
+            "name": f"Step {number}",
+            "action_type": "apply_tag",
+            "action_config": {"tag": f"{name}-{number}"},
+            "delay_minutes": 24 * 60,
+            "condition": PREMIUM,
+        }
+        for number in range(count)
+    ]
+
+
+def contacts(count: int, prefix: str) -> None:
+    """Contacts who came over the last month."""
+    _execute(
+        "INSERT INTO contacts (id, user_id, email, telegram_chat_id, timezone, locale, attributes, is_test, "
+        f"created_at, updated_at) SELECT {_ID}, %(prefix)s || n, %(prefix)s || n || '@example.com', '', "
+        """'Europe/Berlin', 'en', '{"plan": "premium", "first_name": "Ada", "balance": 120, "trial_ends_on": "2026-04-01"}', """
+        "false, at, at FROM (SELECT n, %(start)s + n * %(month)s / %(count)s AS at "
+        "FROM generate_series(1, %(count)s) AS n) AS made",
+        {"prefix": prefix, "count": count, "start": START - 31 * DAY, "month": 30 * DAY},
+    )
+
+
+def runs(of: Journey, prefix: str, first_due: datetime, spread: timedelta = timedelta(0)) -> None:
+    """A run for each of those contacts, waiting for the first step, due from `first_due` on over `spread`.
+
+    Who came first is not due first: after a while, delays have mixed them.
+    """
+    first = of.steps.order_by("order").values_list("id", flat=True)[0]
+    _execute(
+        "INSERT INTO user_journeys (id, contact_id, journey_id, version_id, status, current_step_id, entry_key, "
+        "event, metadata, started_at, failure_reason, exit_reason, due_at, step_due_at, previous_ended_at, attempts, "
+        f"deaths, moved, created_at, updated_at) SELECT {_ID}, contact_id, %(journey)s, %(version)s, 'active', "
+        """%(step)s, '', '{"name": "signup", "message_id": "m", "occurred_at": "2026-03-01T09:00:00Z"}', '{"source": "shop"}', """
+        "at, '', '', due, due, at, 0, 0, false, at, at FROM (SELECT id AS contact_id, created_at AS at, "
+        "%(due)s + random() * %(spread)s AS due FROM contacts WHERE user_id LIKE %(prefix)s || '%%' "
+        "ORDER BY id) AS made",
+        {
+            "journey": of.id, "version": of.live_version_id, "step": first, "due": first_due, "spread": spread,
+            "prefix": prefix,
+        },
+    )  # fmt: skip
+
+
+def _execute(statement: str, parameters: Mapping[str, Any]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)

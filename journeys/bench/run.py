@@ -1,0 +1,23 @@
+"""The figures in their order, measured one after the other on one database."""
+
+from collections.abc import Callable, Collection, Iterator
+
+from journeys.bench.database import own_database
+from journeys.bench.enrolment import enrolment
+from journeys.bench.figure import Figure, Sizes
+from journeys.bench.inside_steps import inside_steps
+from journeys.bench.naive import naive
+
+FIGURES: dict[str, Callable[[Sizes], Figure]] = {
+    "inside_steps": inside_steps,
+    "naive": naive,
+    "enrolment": enrolment,
+}
+
+
+def measure(sizes: Sizes, only: Collection[str] = ()) -> Iterator[Figure]:
+    """Each figure as soon as it is measured."""
+    with own_database():
+        for name, figure in FIGURES.items():
+            if not only or name in only:
+                yield figure(sizes)
