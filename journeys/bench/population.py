@@ -45,7 +45,7 @@ def contacts(count: int, prefix: str) -> None:
     _execute(
         "INSERT INTO contacts (id, user_id, email, telegram_chat_id, timezone, locale, attributes, is_test, "
         f"created_at, updated_at) SELECT {_ID}, %(prefix)s || n, %(prefix)s || n || '@example.com', '', "
-        """'Europe/Berlin', 'en', '{"plan": "premium", "first_name": "Ada", "balance": 120, "trial_ends_on": "2026-04-01"}', """
+        """'Europe/Berlin', 'en', '{"plan": "premium", "first_name": "Ada", "balance": 120}', """
         "false, at, at FROM (SELECT n, %(start)s + n * %(month)s / %(count)s AS at "
         "FROM generate_series(1, %(count)s) AS n) AS made",
         {"prefix": prefix, "count": count, "start": START - 31 * DAY, "month": 30 * DAY},
@@ -62,7 +62,7 @@ def runs(of: Journey, prefix: str, first_due: datetime, spread: timedelta = time
         "INSERT INTO user_journeys (id, contact_id, journey_id, version_id, status, current_step_id, entry_key, "
         "event, metadata, started_at, failure_reason, exit_reason, due_at, step_due_at, previous_ended_at, attempts, "
         f"deaths, moved, created_at, updated_at) SELECT {_ID}, contact_id, %(journey)s, %(version)s, 'active', "
-        """%(step)s, '', '{"name": "signup", "message_id": "m", "occurred_at": "2026-03-01T09:00:00Z"}', '{"source": "shop"}', """
+        """%(step)s, '', '{"name": "signup", "message_id": "m"}', '{"source": "shop"}', """
         "at, '', '', due, due, at, 0, 0, false, at, at FROM (SELECT id AS contact_id, created_at AS at, "
         "%(due)s + random() * %(spread)s AS due FROM contacts WHERE user_id LIKE %(prefix)s || '%%' "
         "ORDER BY id) AS made",
