@@ -1,0 +1,59 @@
+"""E-mails a second to a local SMTP server, rows recorded included, against bare smtplib with the same MIME."""
+
+import smtplib
+from collections.abc import Sequence
+from functools import partial
+
+from django.conf import settings
+from django.test.utils import override_settings
+
+from journeys.actions.base import Outgoing
+from journeys.actions.email import SendEmail
+from journeys.actions.mailer import Mail
+from journeys.bench.figure import Figure, Sizes
+from journeys.bench.sending import figure, race
+from journeys.bench.sinks import HOST, smtp_sink
+
+STEP = {
+    "name": "Welcome",
+    "action_type": "send_email",
+    "action_config": {
+        "subject": "Welcome, {{ user.first_name }}!",
+        "html": "<h1>Hello {{ user.first_name }}</h1><p>Your plan is {{ user.plan }}, your balance {{ user.balance }}."
+        "</p><p>Read on at <a href='https://example.com/start?id={{ user.user_id }}'>our pages</a>.</p>",
+        "text": "Hello {{ user.first_name }},\n\nyour plan is {{ user.plan }}, your balance {{ user.balance }}.\n"
+        "Read on at https://example.com/start?id={{ user.user_id }}\n",
+    },
+}
+
+
+def email(sizes: Sizes) -> Figure:
+    with (
+        smtp_sink() as sink,
+        override_settings(
+            EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend",
+            EMAIL_HOST=HOST,
+            EMAIL_PORT=sink.port,
+            EMAIL_HOST_USER="",
+            EMAIL_USE_TLS=False,
+            EMAIL_USE_SSL=False,
+            JOURNEYS={**settings.JOURNEYS, "EMAIL_CONFIGURED": True},
+        ),
+    ):
+        speeds = race(sizes, STEP, sink, partial(_send, sink.port), SendEmail.concurrency)
+        meaning = f"claimed, rendered, sent and recorded, against bare smtplib; {SendEmail.concurrency} connections each"
+        return figure("email", sizes, sink, speeds, meaning, 0.8)
+
+
+def _mime(messages: Sequence[Outgoing]) -> list[tuple[str, str, bytes]]:
+    return [
+        (outgoing.payload["from_address"], outgoing.to, Mail(outgoing).message().as_bytes(linesep="\r\n"))
+        for outgoing in messages
+    ]
+
+
+def _send(port: int, messages: Sequence[Outgoing]) -> int:
+    with smtplib.SMTP(HOST, port) as line:
+        for sender, to, content in _mime(messages):
+            line.sendmail(sender, [to], content)
+    return len(messages)
