@@ -41,7 +41,9 @@ def email(sizes: Sizes) -> Figure:
         ),
     ):
         speeds = race(sizes, STEP, sink, partial(_send, sink.port), SendEmail.concurrency)
-        meaning = f"claimed, rendered, sent and recorded, against bare smtplib; {SendEmail.concurrency} connections each"
+        meaning = (
+            f"claimed, rendered, sent and recorded, against bare smtplib; {SendEmail.concurrency} connections each"
+        )
         return figure("email", sizes, sink, speeds, meaning, 0.8)
 
 

@@ -54,11 +54,12 @@ class Figure:
     meaning: str
     at_least: float | None = None
     at_most: float | None = None
-    ratio: float | None = None
+    holds: bool = True
+    """Whether what the target asks for beside the ratio holds."""
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        ratio = self._ratio()
+        ratio = self.value / self.reference
         return {
             "value": _short(self.value),
             "reference": _short(self.reference),
@@ -66,7 +67,8 @@ class Figure:
             "unit": self.unit,
             "meaning": self.meaning,
             "target": self.target,
-            "reached": (self.at_least is None or ratio >= self.at_least)
+            "reached": self.holds
+            and (self.at_least is None or ratio >= self.at_least)
             and (self.at_most is None or ratio <= self.at_most),
             "details": {name: _short(value) for name, value in self.details.items()},
         }
@@ -77,12 +79,11 @@ class Figure:
             return f">= {self.at_least:g}"
         return f"<= {self.at_most:g}" if self.at_most is not None else ""
 
-    def _ratio(self) -> float:
-        return self.value / self.reference if self.ratio is None else self.ratio
-
 
 def _short(value: Any) -> Any:
     """Four figures are more than a second run would repeat."""
+    if isinstance(value, list):
+        return [_short(one) for one in value]
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 

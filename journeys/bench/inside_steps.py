@@ -54,8 +54,8 @@ def inside_steps(sizes: Sizes) -> Figure:
 def _speed(work: Callable[[], int], processes: int, expected: int) -> float:
     settle()
     done, elapsed = together(work, processes)
-    _all_done(done, expected)
-    return done / elapsed
+    _all_done(sum(done), expected)
+    return expected / elapsed
 
 
 def _people(sizes: Sizes, rounds: int) -> None:

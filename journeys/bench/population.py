@@ -62,7 +62,7 @@ def runs(of: Journey, prefix: str, first_due: datetime, spread: timedelta = time
         "INSERT INTO user_journeys (id, contact_id, journey_id, version_id, status, current_step_id, entry_key, "
         "event, metadata, started_at, failure_reason, exit_reason, due_at, step_due_at, previous_ended_at, attempts, "
         f"deaths, moved, created_at, updated_at) SELECT {_ID}, contact_id, %(journey)s, %(version)s, 'active', "
-        """%(step)s, '', '{"name": "signup", "message_id": "m"}', '{"source": "shop"}', """
+        """%(step)s, '', '{"name": "signup", "message_id": "m"}', jsonb_build_object('source', 'shop', 'due', due), """
         "at, '', '', due, due, at, 0, 0, false, at, at FROM (SELECT id AS contact_id, created_at AS at, "
         "%(due)s + random() * %(spread)s AS due FROM contacts WHERE user_id LIKE %(prefix)s || '%%' "
         "ORDER BY id) AS made",

@@ -3,36 +3,56 @@
 import multiprocessing
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, Generic, TypeVar
 
 from django.db import connections
 
 _FORK = multiprocessing.get_context("fork")  # A child has the bench's database and settings, as a worker has its own.
-PATIENCE_SECONDS = 600
+PATIENCE_SECONDS = 3600
+
+T = TypeVar("T")
 
 
-def together(work: Callable[[], int], processes: int) -> tuple[int, float]:
-    """How much all of them did, and the seconds from their common start to the end of the last."""
+def together(work: Callable[[], T], processes: int = 1) -> tuple[list[T], float]:
+    """What each of them answered, and the seconds from their common start to the end of the last."""
     connections.close_all()  # A socket must not be shared with a child.
     start = _FORK.Barrier(processes + 1)
-    results = _FORK.SimpleQueue()
+    children = [_Child(work, start) for _ in range(processes)]
+    try:
+        start.wait(60)
+        started = time.perf_counter()
+        answers = [child.answer() for child in children]
+        return answers, time.perf_counter() - started
+    finally:
+        for child in children:
+            child.end()
 
-    def child() -> None:
+
+class _Child(Generic[T]):
+    def __init__(self, work: Callable[[], T], start: Any) -> None:
+        self._pipe, theirs = _FORK.Pipe(duplex=False)
+        self._process = _FORK.Process(target=self._run, args=(work, start, theirs))
+        self._process.start()
+        theirs.close()  # So that ours ends when the child does.
+
+    @staticmethod
+    def _run(work: Callable[[], T], start: Any, pipe: Connection) -> None:
         connections["default"].ensure_connection()
-        start.wait(PATIENCE_SECONDS)
-        results.put(work())
+        start.wait(60)
+        pipe.send(work())
         connections.close_all()
 
-    children = [_FORK.Process(target=child) for _ in range(processes)]
-    for process in children:
-        process.start()
-    start.wait(PATIENCE_SECONDS)
-    started = time.perf_counter()
-    for process in children:
-        process.join(PATIENCE_SECONDS)
-    elapsed = time.perf_counter() - started
-    failed = [process.exitcode for process in children if process.exitcode != 0]
-    if failed:
-        for process in children:
-            process.kill()
-        raise RuntimeError(f"a process of the bench ended with {failed[0]}")
-    return sum(results.get() for _ in children), elapsed
+    def answer(self) -> T:
+        """Raises EOFError when the child ended without one; its traceback is on standard error."""
+        if not self._pipe.poll(PATIENCE_SECONDS):
+            raise RuntimeError(f"a process of the bench did not end within {PATIENCE_SECONDS} s")
+        answer: T = self._pipe.recv()
+        return answer
+
+    def end(self) -> None:
+        self._process.join(10)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._pipe.close()

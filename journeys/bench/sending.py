@@ -54,7 +54,7 @@ def figure(name: str, sizes: Sizes, sink: Sink, speeds: dict[str, list[float]], 
 
 
 def _speed(work: Callable[[], int], expected: int) -> float:
-    done, elapsed = together(work, 1)
+    (done,), elapsed = together(work)
     if done != expected:
         raise RuntimeError(f"{done} of {expected} messages were sent: this is no figure")
     return done / elapsed

@@ -56,6 +56,25 @@ def test_every_event_started_its_run(figures: dict[str, Any]):
     assert figures["enrolment"]["details"]["runs_started"] == 2 * SIZES.rounds * SIZES.events
 
 
+@pytest.mark.parametrize("channel", ["email", "webhook"])
+def test_every_message_arrived_and_was_recorded(figures: dict[str, Any], channel: str):
+    details = figures[channel]["details"]
+    assert details["sent_and_recorded"] == SIZES.rounds * SIZES.sends
+    assert details["taken_by_the_sink"] == 2 * details["sent_and_recorded"]  # The referee's came there too.
+
+
+def test_a_claim_looks_at_a_bounded_number_of_pages(figures: dict[str, Any]):
+    details = figures["idle_scaling"]["details"]
+    assert len(details["claim_buffers_per_due_run"]) == len(SIZES.waiting)
+    assert 0 < max(details["claim_buffers_per_due_run"]) <= details["buffers_bound"]
+
+
+def test_the_whole_backlog_was_drained_and_a_worker_kept_up_with_the_load(figures: dict[str, Any]):
+    assert figures["backlog"]["details"]["executions_written"] == SIZES.backlog
+    details = figures["lateness"]["details"]
+    assert details["steps_written"] == details["steps_of_the_backlog"] + details["steps_of_the_load"] > 0
+
+
 def test_work_that_was_not_done_gives_no_figure():
     with pytest.raises(RuntimeError, match="9 of 10 were done"):
         per_second(lambda: 9, 10)
