@@ -4,7 +4,7 @@ PYTHON := $(shell for p in python3.11 python3 python3.12 python3.13; do \
 BIN := .venv/bin
 export DJANGO_SETTINGS_MODULE ?= journeys_project.settings
 
-.PHONY: run test lint types check clean
+.PHONY: run test lint types check migrations-under-load clean
 
 run: .venv/installed
 	@DEBUG=$${DEBUG:-1} exec $(BIN)/python -m journeys_project.run
@@ -24,6 +24,10 @@ check: .venv/installed-dev
 	DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+# Every migration after the first, applied to a million rows while others write: nobody may wait for over two seconds.
+migrations-under-load: .venv/installed-dev
+	@unset DJANGO_SETTINGS_MODULE; exec $(BIN)/python -m tests.load.migrations
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and there is none on the PATH." >&2; exit 1; }

@@ -12,7 +12,8 @@ class JourneysConfig(AppConfig):
     def ready(self) -> None:
         from journeys import checks  # noqa: F401 - importing registers them
         from journeys.permissions import make_groups
-        from journeys.tasks import set_up_schedules
+        from journeys.tasks import make_partitions, set_up_schedules
 
         post_migrate.connect(set_up_schedules, sender=self)
         post_migrate.connect(make_groups, sender=self)
+        post_migrate.connect(make_partitions, sender=self)

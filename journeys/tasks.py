@@ -18,7 +18,7 @@ from django_q.conf import Conf
 from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
 
-from journeys.engine import cycle, detect, housekeeping, replay
+from journeys.engine import cycle, detect, housekeeping, partitions, replay
 from journeys.engine.clock import database_clock
 from journeys.engine.queue import beat, beaten_since, is_anything_due
 from journeys.engine.stopping import is_stopping, pause
@@ -131,6 +131,11 @@ def detect_all() -> None:
 def prune() -> None:
     """Once a night: remove what is past its retention."""
     housekeeping.prune(database_clock())
+
+
+def make_partitions(**kwargs: object) -> None:
+    """Make the partitions of the months to come; run after each migrate. Later, the minute job makes them."""
+    partitions.make_months(database_clock())
 
 
 SCHEDULES = {

@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -57,11 +56,6 @@ def database_url(transactional_db: None) -> str:
     """The test's own database, as the DATABASE_URL of a process that the test starts."""
     from django.db import connection
 
-    parameters = connection.get_connection_params()
-    account = quote(parameters["user"])
-    if password := parameters.get("password"):
-        account += f":{quote(password)}"
-    host, port = parameters.get("host", "localhost"), parameters.get("port", 5432)
-    if host.startswith("/"):  # a socket's folder
-        return f"postgresql://{account}@/{parameters['dbname']}?host={quote(host)}"
-    return f"postgresql://{account}@{host}:{port}/{parameters['dbname']}"
+    from tests.workers import url_of
+
+    return url_of(connection.get_connection_params())

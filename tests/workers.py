@@ -5,14 +5,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from journeys import tasks
 
 ROOT = Path(__file__).resolve().parent.parent
 Process = subprocess.Popen[bytes]
+
+
+def url_of(parameters: Mapping[str, Any]) -> str:
+    """The DATABASE_URL of a connection's parameters."""
+    account = quote(parameters["user"])
+    if password := parameters.get("password"):
+        account += f":{quote(password)}"
+    host, port = parameters.get("host", "localhost"), parameters.get("port", 5432)
+    if host.startswith("/"):  # a socket's folder
+        return f"postgresql://{account}@/{parameters['dbname']}?host={quote(host)}"
+    return f"postgresql://{account}@{host}:{port}/{parameters['dbname']}"
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:

@@ -26,6 +26,7 @@ from journeys.engine.queue import DUE, JOURNEY_IS_ON
 from journeys.engine.sql import execute, query
 from journeys.engine.tally import Counted, append
 from journeys.logic.effects import Outcome
+from journeys.logic.ids import execution_range
 from journeys.models import What
 
 logger = logging.getLogger(__name__)
@@ -104,13 +105,14 @@ def _fail_unseen(run_id: UUID, reason: str, now: datetime) -> None:
         "AND status = 'active' AND (lease_until IS NULL OR lease_until < clock_timestamp()) RETURNING journey_id",
         {"now": now, "reason": reason, "run": run_id},
     )
+    first, end = execution_range([run_id])
     for (journey_id,) in found:
         counts: dict[Counted, int] = {(journey_id, None, What.FAILED): 1}
         pending = query(
             "UPDATE step_executions SET status = 'failed', dead_at = %(now)s, completed_at = %(now)s, "
-            "error_message = %(reason)s WHERE user_journey_id = %(run)s AND status = 'pending' AND replay_at IS NULL "
-            "RETURNING id, step_id",
-            {"now": now, "reason": reason, "run": run_id},
+            "error_message = %(reason)s WHERE user_journey_id = %(run)s AND id >= %(first)s AND id < %(end)s "
+            "AND status = 'pending' AND replay_at IS NULL RETURNING id, step_id",
+            {"now": now, "reason": reason, "run": run_id, "first": first, "end": end},
         )
         counts |= {(journey_id, step_id, What.FAILED): 1 for _, step_id in pending}
         execute(

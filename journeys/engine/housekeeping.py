@@ -6,6 +6,7 @@ from django.conf import settings
 from django_q.models import Failure, Success
 
 from journeys.engine.parking import UNHELD, park, unpark
+from journeys.engine.partitions import make_months
 from journeys.engine.sql import execute, query
 
 ROLL_UP_BATCH = 50_000
@@ -18,10 +19,12 @@ ENDED = (
 
 
 def minute(now: datetime) -> None:
-    """Roll up tallies, and bring parking into line with the switches, should a crash have come between the two."""
+    """Roll up tallies, bring parking into line with the switches, should a crash have come between the two, and make
+    the months to come."""
     while _roll_up() == ROLL_UP_BATCH:
         pass
     _repair_parking()
+    make_months(now)
     _prune_task_records(now)
 
 

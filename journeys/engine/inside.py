@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import transaction
 
 from journeys.engine.sql import execute, query
+from journeys.logic.ids import execution_range
 
 BATCH = 5_000
 
@@ -38,5 +39,8 @@ def delete_runs(journey_id: UUID) -> int:
         "SELECT id FROM user_journeys WHERE journey_id = %s ORDER BY id LIMIT %s FOR UPDATE", [journey_id, BATCH]
     )
     runs = [row[0] for row in rows]
-    execute("DELETE FROM step_executions WHERE user_journey_id = ANY(%s)", [runs])
+    if not runs:
+        return 0
+    first, end = execution_range(runs)
+    execute("DELETE FROM step_executions WHERE user_journey_id = ANY(%s) AND id >= %s AND id < %s", [runs, first, end])
     return execute("DELETE FROM user_journeys WHERE id = ANY(%s)", [runs])

@@ -13,6 +13,7 @@ from journeys.engine.flows import LiveJourney, flows_of
 from journeys.engine.people import Person, add_devices, add_tags
 from journeys.engine.sql import query
 from journeys.logic.flow import Flow
+from journeys.logic.ids import execution_range
 from journeys.models import ExecutionStatus, MessageTemplate
 
 RUN_COLUMNS = (
@@ -112,10 +113,11 @@ def _add_past(runs: Sequence[Run]) -> None:
     if not runs:
         return
     by_id = {run.id: run for run in runs}
+    first, end = execution_range(by_id)  # Of the months that they lie in, and no others.
     rows = query(
         "SELECT user_journey_id, step_id, id, CASE WHEN replay_at IS NULL THEN status ELSE 'failed' END, retry_count "
-        "FROM step_executions WHERE user_journey_id = ANY(%s)",
-        [list(by_id)],
+        "FROM step_executions WHERE user_journey_id = ANY(%s) AND id >= %s AND id < %s",
+        [list(by_id), first, end],
     )
     pending = [key for _, _, key, status, _ in rows if status == ExecutionStatus.PENDING]
     messages = outgoing(pending)

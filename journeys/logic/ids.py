@@ -4,10 +4,11 @@ Both are made from the caller's clock, so that a simulated past sorts like a rea
 """
 
 import hashlib
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 VARIANT = 0b10 << 62
 TIMESTAMP_SHIFT = 80
 
@@ -27,6 +28,22 @@ def execution_id(run_id: UUID, step_id: UUID) -> UUID:
     digest = hashlib.sha256(run_id.bytes + step_id.bytes).digest()
     bits = int.from_bytes(digest[:10], "big") >> 6
     return UUID(int=_layout(run_id.int >> TIMESTAMP_SHIFT, version=8, bits=bits))
+
+
+def earliest_id(at: datetime) -> UUID:
+    """The smallest key of this moment: keys made before `at` sort before it, those made from then on do not."""
+    return UUID(int=int(at.timestamp() * 1000) << TIMESTAMP_SHIFT)
+
+
+def time_of(key: UUID) -> datetime:
+    """The moment that a key was made from, to the millisecond."""
+    return EPOCH + timedelta(milliseconds=key.int >> TIMESTAMP_SHIFT)
+
+
+def execution_range(run_ids: Iterable[UUID]) -> tuple[UUID, UUID]:
+    """From which id, and before which, all executions of these runs lie: a run's have its timestamp."""
+    moments = [run_id.int >> TIMESTAMP_SHIFT for run_id in run_ids]
+    return UUID(int=min(moments) << TIMESTAMP_SHIFT), UUID(int=max(moments) + 1 << TIMESTAMP_SHIFT)
 
 
 def _layout(milliseconds: int, *, version: int, bits: int) -> int:

@@ -2,8 +2,12 @@
 
 from django.db import migrations, models
 
+from journeys.migrations._patiently import Patiently
+
 
 class Migration(migrations.Migration):
+
+    atomic = False
 
     dependencies = [
         ('journeys', '0001_initial'),
@@ -37,19 +41,19 @@ class Migration(migrations.Migration):
                 'db_table': 'buckets',
             },
         ),
-        migrations.AddField(
+        Patiently([migrations.AddField(
             model_name='journeystep',
             name='expires_after_minutes',
             field=models.PositiveIntegerField(blank=True, null=True),
-        ),
-        migrations.AddField(
+        )]),
+        Patiently([migrations.AddField(
             model_name='stepexecution',
             name='slot_at',
             field=models.DateTimeField(null=True),
-        ),
-        migrations.AddField(
+        )]),
+        Patiently([migrations.AddField(
             model_name='userjourney',
             name='slot_at',
             field=models.DateTimeField(null=True),
-        ),
+        )]),
     ]
