@@ -5,11 +5,12 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning, register
+from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import ProgrammingError
 
 from journeys.actions.base import OutsideAction
-from journeys.actions.registry import ACTIONS
+from journeys.actions.registry import ACTIONS, CHANNELS
+from journeys.logic.limits import parse_rate
 from journeys.models import JourneyStep
 
 
@@ -48,3 +49,19 @@ def check_channels(
         )
         for kind, missing, names in unconfigured
     ]
+
+
+@register()
+def check_rates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """journeys.E001: JOURNEYS["RATES"] has a name that limits nothing, or what is no rate."""
+    known = [name for action in CHANNELS.values() for name in action.rate_names]
+    faults = []
+    for name, rate in settings.JOURNEYS["RATES"].items():
+        if name not in known:
+            faults.append(f"there is nothing called {name!r} to limit; there are {', '.join(known)}")
+            continue
+        try:
+            parse_rate(rate)
+        except (ValueError, TypeError) as error:
+            faults.append(f"{name}: {error}")
+    return [Error(f"RATES: {fault}", id="journeys.E001") for fault in faults]

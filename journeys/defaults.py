@@ -31,6 +31,9 @@ JOURNEYS: dict[str, Any] = {
     "RETRY_BASE_SECONDS": 30,
     "RETRY_CAP_SECONDS": 3600,
     "RETRY_AFTER_CAP_SECONDS": 86400,
+    "RATES": {"telegram": "30/s", "telegram:chat": "1/s"},  # channels that are not named are not limited
+    "BREAKER_FAILURES": 5,
+    "BREAKER_PROBE_SECONDS": 60,
     "TOMBSTONE_DAYS": 30,
     "RETENTION_DAYS": 365,
 }

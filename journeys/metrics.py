@@ -1,5 +1,6 @@
 """Numbers for Prometheus, read from the database at each request: exact whichever process worked."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,17 +11,31 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from journeys.models import Journey, JourneyStep, RunStatus, StepExecution, Tally, TallyTotal, UserJourney, What
+from journeys.models import (
+    Breaker,
+    BreakerState,
+    Channel,
+    Journey,
+    JourneyStep,
+    RunStatus,
+    StepExecution,
+    Tally,
+    TallyTotal,
+    UserJourney,
+    What,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """Runs that are due and that nobody has, the age of the oldest in seconds, leases that ended, dead letters."""
+    """Runs that are due and that nobody has, the age of the oldest in seconds, leases that ended, dead letters, and
+    the breakers that are not closed, those that failed longest first."""
 
     due: int
     oldest_due_seconds: float
     dead_leases: int
     dead_letters: int
+    breakers: tuple[Breaker, ...]
 
 
 def queue_state(now: datetime) -> QueueState:
@@ -34,7 +49,8 @@ def queue_state(now: datetime) -> QueueState:
     )
     oldest = (now - numbers["oldest"]).total_seconds() if numbers["oldest"] else 0.0
     dead_letters = StepExecution.objects.filter(dead_at__isnull=False).count()
-    return QueueState(numbers["due"], oldest, numbers["dead_leases"], dead_letters)
+    breakers = Breaker.objects.filter(Q(opened_at__isnull=False) | Q(busy_until__gt=now)).order_by("opened_at")
+    return QueueState(numbers["due"], oldest, numbers["dead_leases"], dead_letters, tuple(breakers))
 
 
 class JourneyCollector(Collector):
@@ -75,6 +91,16 @@ class JourneyCollector(Collector):
         )
         yield GaugeMetricFamily("journey_dead_leases", "Runs whose worker was lost.", value=state.dead_leases)
         yield GaugeMetricFamily("journey_dead_letters", "Executions that finally failed.", value=state.dead_letters)
+        yield self._breakers(state)
+
+    def _breakers(self, state: QueueState) -> Metric:
+        number = Counter(breaker.channel for breaker in state.breakers if breaker.state(self.now) == BreakerState.OPEN)
+        gauge = GaugeMetricFamily(
+            "journey_breakers_open", "Destinations that fail, and to which nothing is sent.", labels=["channel"]
+        )
+        for channel in Channel.values:
+            gauge.add_metric([channel], number[channel])
+        return gauge
 
 
 def counted(what: What, *, steps: bool) -> dict[object, int]:

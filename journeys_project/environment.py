@@ -9,7 +9,7 @@ import binascii
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +21,8 @@ from django.conf.global_settings import LANGUAGES
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 from django.utils.module_loading import import_string
+
+from journeys.logic.limits import parse_rate
 
 _env = environ.Env()
 _FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -170,6 +172,19 @@ def inside_hosts(name: str) -> list[str]:
             guard.policy(guard.parse_allow_list(tuple(found)).networks)
         except ImproperlyConfigured as error:
             sys.exit(f"Setting {error}")
+    return found
+
+
+def rates(name: str, default: Mapping[str, str]) -> dict[str, str]:
+    """`channel=rate` pairs, over the default's: `email=100/s,telegram=unlimited`."""
+    found = dict(default)
+    for word in words(name):
+        key, _, rate = (part.strip() for part in word.partition("="))
+        try:
+            parse_rate(rate)
+        except ValueError as error:
+            refuse(name, f"holds {word!r}, expected pairs such as email=100/s: {error}")
+        found[key] = rate
     return found
 
 

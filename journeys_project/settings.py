@@ -317,7 +317,7 @@ WEBHOOK_ALLOWED_HOSTS = env.inside_hosts("WEBHOOK_ALLOWED_HOSTS")
 
 # --- The engine -----------------------------------------------------------------------------------
 
-JOURNEYS = {
+JOURNEYS: dict[str, Any] = {
     "EMAIL_CONFIGURED": bool(_mail_backend),
     "LEASE_SECONDS": env.number("LEASE_SECONDS", 60, least=1),
     "BATCH": env.number("BATCH", 500, least=1),
@@ -325,6 +325,9 @@ JOURNEYS = {
     "RETRY_BASE_SECONDS": env.number("RETRY_BASE_SECONDS", 30, least=1),
     "RETRY_CAP_SECONDS": env.number("RETRY_CAP_SECONDS", 3600, least=1),
     "RETRY_AFTER_CAP_SECONDS": env.number("RETRY_AFTER_CAP_SECONDS", 86400, least=1),
+    "RATES": env.rates("RATES", defaults.JOURNEYS["RATES"]),
+    "BREAKER_FAILURES": env.number("BREAKER_FAILURES", 5, least=1),
+    "BREAKER_PROBE_SECONDS": env.number("BREAKER_PROBE_SECONDS", 60, least=1),
     "TOMBSTONE_DAYS": env.number("TOMBSTONE_DAYS", 30, least=1),
     "RETENTION_DAYS": env.number("RETENTION_DAYS", 365, least=1),
 }

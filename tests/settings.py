@@ -9,6 +9,7 @@ from pathlib import Path
 os.environ.setdefault("SECRET_KEY", "only-for-the-tests-0123456789-0123456789-0123456789-abc")
 os.environ.setdefault("VAR_DIR", str(Path(__file__).resolve().parent.parent / "var" / "tests"))
 os.environ.setdefault("EMBEDDED_DURABLE", "0")
+os.environ.setdefault("RATES", "telegram=unlimited,telegram:chat=unlimited")  # tests/engine/test_limits.py sets them
 
 from journeys_project.settings import *  # noqa: F403
 

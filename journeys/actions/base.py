@@ -5,7 +5,7 @@ no database and has no transaction open.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -15,19 +15,31 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from journeys.actions.sentences import sentence
 from journeys.logic.conditions import Facts
-from journeys.logic.effects import Outcome, Prepared, Send
+from journeys.logic.effects import Health, Outcome, Prepared, Send, Undelivered
 
 
 class TransientError(Exception):
-    """It may work later. `retry_after` is what the provider asked for, in seconds."""
+    """It may work later. `retry_after` is what the provider asked for, in seconds.
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    `destination` says whether others will fare alike: `down` opens its circuit breaker when it happens again and
+    again, `busy` keeps everybody away for `retry_after`.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None, destination: Health = "well") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.destination = destination
 
 
 class PermanentError(Exception):
     """Trying again can't help."""
+
+
+def undelivered(error: TransientError | PermanentError) -> Undelivered:
+    """What a send came to that raised this."""
+    if isinstance(error, TransientError):
+        return Undelivered(str(error), False, error.retry_after, destination=error.destination)
+    return Undelivered(str(error), permanent=True)
 
 
 class SkipStep(Exception):
@@ -155,19 +167,35 @@ class OutsideAction(Action[C]):
 
     channel: ClassVar[str]
     concurrency: ClassVar[int] = 8
-    """How many batches of this channel are sent at once by one worker."""
+    """How many messages of this channel are sent at once by one worker."""
+
+    def destination(self, message: Outgoing) -> str:
+        """What fails or recovers as one, and has a circuit breaker: a host, say. Empty where there is no such thing."""
+        return self.channel
+
+    per: ClassVar[tuple[str, ...]] = ("destination",)
+    """What can have a rate of its own in JOURNEYS["RATES"], beside the whole channel: `email:destination` is each."""
+
+    def owner(self, per: str, message: Outgoing) -> str:
+        """Which one of those the message is for; empty for none."""
+        return self.destination(message)
+
+    @property
+    def rate_names(self) -> Mapping[str, str | None]:
+        """The names that rates may have, with what each is `per`; None is the whole channel."""
+        return {self.channel: None} | {f"{self.channel}:{per}": per for per in self.per}
 
     @abstractmethod
     def missing_setting(self) -> str | None:
         """The environment variable without which this channel can't send, or None when it is configured."""
 
     @abstractmethod
-    def send(self, batch: Sequence[Outgoing]) -> Iterator[tuple[UUID, Outcome]]:
+    def send(self, batch: Iterable[Outgoing]) -> Iterator[tuple[UUID, Outcome]]:
         """Try each message of the batch and yield its outcome as soon as it is known.
 
-        The caller draws from the iterator, and before each draw makes sure that the lease still holds: so an
-        implementation must start no send before it is drawn. An exception that is not of this module counts as
-        transient for the message being sent, and ends the batch.
+        Both ends are lazy: the caller draws outcomes, and the batch decides at each draw which message is next, or
+        that none is. So take a message only when its outcome is drawn, and one at a time. An exception that is not of
+        this module counts as transient for the message being sent.
         """
 
 

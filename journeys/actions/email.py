@@ -4,7 +4,7 @@ Every repeat has the same bytes: Message-ID and MIME boundary come from the exec
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from email.utils import parseaddr
 from html import unescape
 from uuid import UUID
@@ -26,7 +26,7 @@ from journeys.actions.base import (
 )
 from journeys.actions.files import read_template
 from journeys.actions.links import LiquidText
-from journeys.actions.mailer import send_all
+from journeys.actions.mailer import destination, send_all
 from journeys.actions.plain_text import plain_text
 from journeys.actions.render import render, render_html
 from journeys.logic.effects import Outcome, Prepared, Send
@@ -135,7 +135,10 @@ class SendEmail(OutsideAction[EmailConfig]):
     def missing_setting(self) -> str | None:
         return None if settings.JOURNEYS["EMAIL_CONFIGURED"] else "EMAIL_URL"
 
-    def send(self, batch: Sequence[Outgoing]) -> Iterator[tuple[UUID, Outcome]]:
+    def destination(self, message: Outgoing) -> str:
+        return destination()
+
+    def send(self, batch: Iterable[Outgoing]) -> Iterator[tuple[UUID, Outcome]]:
         return send_all(batch)
 
 

@@ -79,7 +79,7 @@ def _failure(answer: http.Answer) -> TransientError | PermanentError:
         return DeviceGone(fault)
     if answer.status == 401 or "THIRD_PARTY_AUTH_ERROR" in codes:
         # The operator's to mend, as a wrong Telegram token is: later, and not lost.
-        return TransientError(f"{answer.host} refused {SETTING}: {fault}", REFUSED_ACCOUNT_RETRY)
+        return TransientError(f"{answer.host} refused {SETTING}: {fault}", REFUSED_ACCOUNT_RETRY, "down")
     return http.failure(answer, str(error["message"]) if error.get("message") else None)
 
 
@@ -93,7 +93,7 @@ def _access_token(account: Mapping[str, Any]) -> str:
     try:
         credentials = _credentials_of(account)
     except ValueError as error:
-        raise TransientError(f"{SETTING} is unusable: {error}", REFUSED_ACCOUNT_RETRY) from None
+        raise TransientError(f"{SETTING} is unusable: {error}", REFUSED_ACCOUNT_RETRY, "down") from None
     with _lock:
         if not credentials.valid:
             _refresh(credentials)
@@ -104,10 +104,10 @@ def _refresh(credentials: Credentials) -> None:
     try:
         credentials.refresh(_OAuth())  # type: ignore[no-untyped-call]
     except exceptions.TransportError as error:
-        raise TransientError(f"no access token for FCM: {error}") from None
+        raise TransientError(f"no access token for FCM: {error}", destination="down") from None
     except exceptions.RefreshError as error:
         wait = None if error.retryable else REFUSED_ACCOUNT_RETRY
-        raise TransientError(f"{SETTING} was refused: {str(error.args[0])[: http.EXCERPT]}", wait) from None
+        raise TransientError(f"{SETTING} was refused: {str(error.args[0])[: http.EXCERPT]}", wait, "down") from None
 
 
 def _forget(account: Mapping[str, Any], refused: str) -> None:

@@ -5,7 +5,7 @@ the same reason requests go to httpx's transport, below the client that logs URL
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -16,8 +16,8 @@ import httpx
 from ssrfguard import SSRFGuardError
 
 from journeys.actions import guard, transport
-from journeys.actions.base import Outgoing, PermanentError, TransientError
-from journeys.logic.effects import Outcome, Undelivered
+from journeys.actions.base import Outgoing, PermanentError, TransientError, undelivered
+from journeys.logic.effects import Outcome
 from journeys.logic.retry import parse_retry_after
 
 CONNECT_SECONDS = 5.0
@@ -25,8 +25,9 @@ TOTAL_SECONDS = 15.0
 MAX_BODY = 64 * 1024
 USER_AGENT = "Journeys"
 EXCERPT = 200
+MAX_DESTINATION = 280
 
-_TRANSIENT = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_TRANSIENT = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,18 @@ def request(method: str, url: str, body: bytes, headers: Mapping[str, str], *, g
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
         raise PermanentError(f"this request can't be sent: {error}") from None
     except httpx.TimeoutException as error:
-        raise TransientError(f"{host}: no answer in time ({type(error).__name__})") from None
+        raise TransientError(f"{host}: no answer in time ({type(error).__name__})", destination="down") from None
     except httpx.TransportError as error:
-        raise TransientError(f"{host}: {str(error) or type(error).__name__}") from None
+        raise TransientError(f"{host}: {str(error) or type(error).__name__}", destination="down") from None
+
+
+def destination_of(url: str) -> str:
+    """The URL's host and port; empty for what is no URL, and will be refused as such."""
+    try:
+        parsed = httpx.URL(url)
+        return f"{parsed.host.lower()}:{parsed.port or (80 if parsed.scheme == 'http' else 443)}"[:MAX_DESTINATION]
+    except (httpx.InvalidURL, ValueError):
+        return ""
 
 
 def failure(answer: Answer, fault: str | None = None) -> TransientError | PermanentError:
@@ -102,22 +112,24 @@ def failure(answer: Answer, fault: str | None = None) -> TransientError | Perman
     """
     text = " ".join(answer.body.decode("utf-8", "replace").split()) if fault is None else fault
     message = f"{answer.host} answered {answer.status}" + (f": {text[:EXCERPT]}" if text else "")
-    if answer.status in _TRANSIENT or answer.status >= 500:
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return TransientError(message, answer.retry_after(), "busy")
+    if answer.status in _TRANSIENT:
         return TransientError(message, answer.retry_after())
+    if answer.status >= 500:
+        return TransientError(message, answer.retry_after(), "down")
     if 300 <= answer.status < 400:
         return PermanentError(f"{answer.host} answered {answer.status}: redirects are not followed")
     return PermanentError(message)
 
 
-def deliver_each(batch: Sequence[Outgoing], deliver: Callable[[Outgoing], Outcome]) -> Iterator[tuple[UUID, Outcome]]:
+def deliver_each(batch: Iterable[Outgoing], deliver: Callable[[Outgoing], Outcome]) -> Iterator[tuple[UUID, Outcome]]:
     """`OutsideAction.send` for channels that send one by one: the two errors become outcomes."""
     for outgoing in batch:
         try:
             outcome = deliver(outgoing)
-        except TransientError as error:
-            outcome = Undelivered(str(error), permanent=False, retry_after=error.retry_after)
-        except PermanentError as error:
-            outcome = Undelivered(str(error), permanent=True)
+        except (TransientError, PermanentError) as error:
+            outcome = undelivered(error)
         yield outgoing.id, outcome
 
 

@@ -1,7 +1,7 @@
 """Messages out by Django's mail, many over one connection, each with its own outcome."""
 
 import smtplib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime, formataddr
@@ -9,14 +9,16 @@ from typing import Any
 from uuid import UUID
 
 from anymail.exceptions import AnymailAPIError, AnymailError
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 from django.utils.encoding import punycode
+from django.utils.module_loading import import_string
 
-from journeys.actions.base import Outgoing, PermanentError, TransientError
-from journeys.logic.effects import Delivered, Outcome, Undelivered
+from journeys.actions.base import Outgoing, PermanentError, TransientError, undelivered
+from journeys.logic.effects import Delivered, Health, Outcome
 from journeys.logic.retry import parse_retry_after
 
 TIMEOUT_SECONDS = 10
@@ -24,9 +26,6 @@ TIMEOUT_SECONDS = 10
 
 MISCONFIGURED_RETRY = 300.0
 """Seconds. A refused password is the operator's to mend, and nobody's message should be lost until then."""
-
-AWAY_AFTER = 2
-"""This many messages in a row that met no working server, and the rest of the batch waits for its next try."""
 
 MAX_REASON = 300
 
@@ -63,17 +62,23 @@ class Mail(EmailMultiAlternatives):
         return mime
 
 
-def send_all(batch: Sequence[Outgoing]) -> Iterator[tuple[UUID, Outcome]]:
+def destination() -> str:
+    """The mail server, or the name of the e-mail service."""
+    backend = import_string(settings.EMAIL_BACKEND)
+    if issubclass(backend, SmtpBackend):
+        return f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    return str(backend.__module__).rpartition(".")[2]
+
+
+def send_all(batch: Iterable[Outgoing]) -> Iterator[tuple[UUID, Outcome]]:
     """Try each message in turn, over one connection that is opened again when it breaks."""
     line = _Line()
     try:
         for outgoing in batch:
             try:
                 outcome: Outcome = line.send(outgoing)
-            except TransientError as error:
-                outcome = Undelivered(str(error), permanent=False, retry_after=error.retry_after)
-            except PermanentError as error:
-                outcome = Undelivered(str(error), permanent=True)
+            except (TransientError, PermanentError) as error:
+                outcome = undelivered(error)
             yield outgoing.id, outcome
     finally:
         line.hang_up()
@@ -85,17 +90,14 @@ class _Line:
     def __init__(self) -> None:
         self._backend: BaseEmailBackend | None = None
         self._has_sent = False
-        self._unreached = 0
 
     def send(self, outgoing: Outgoing) -> Delivered:
-        if self._unreached >= AWAY_AFTER:
-            raise TransientError("not tried: the mail server did not answer for the messages before")
         try:
             mail = Mail(outgoing)
             self._deliver(mail)
         except (smtplib.SMTPException, AnymailError, ImproperlyConfigured, OSError, ValueError) as error:
             raise self._fault(error) from error
-        self._has_sent, self._unreached = True, 0
+        self._has_sent = True
         if not _is_taken(mail):
             raise PermanentError("the e-mail provider took no recipient")
         return Delivered({"status": "sent", "message_id": _message_id(mail)})
@@ -132,16 +134,13 @@ class _Line:
         try:
             backend.open()
         except smtplib.SMTPAuthenticationError as error:
-            self._away()
-            raise TransientError(f"the mail server refused the login: {_answer(error)}", MISCONFIGURED_RETRY) from error
+            self.hang_up()
+            fault = f"the mail server refused the login: {_answer(error)}"
+            raise TransientError(fault, MISCONFIGURED_RETRY, "down") from error
         except (smtplib.SMTPException, OSError) as error:
             # Also a 5xx: a server that refuses to talk at all says nothing about this message.
-            self._away()
-            raise TransientError(f"the mail server can't be reached: {_reason(error)}") from error
-
-    def _away(self) -> None:
-        self._unreached = AWAY_AFTER
-        self.hang_up()
+            self.hang_up()
+            raise TransientError(f"the mail server can't be reached: {_reason(error)}", destination="down") from error
 
     def _fault(self, error: Exception) -> Exception:
         """What went wrong, as one of the two errors that a channel may raise."""
@@ -149,13 +148,14 @@ class _Line:
             case smtplib.SMTPException():
                 return self._smtp_fault(error)
             case ImproperlyConfigured():
-                self._away()
-                return TransientError(f"e-mail is not configured rightly: {_reason(error)}", MISCONFIGURED_RETRY)
+                self.hang_up()
+                fault = f"e-mail is not configured rightly: {_reason(error)}"
+                return TransientError(fault, MISCONFIGURED_RETRY, "down")
             case AnymailError():
                 return self._api_fault(error)
             case OSError():
-                self._lost()
-                return TransientError(f"the mail server can't be reached: {_reason(error)}")
+                self.hang_up()
+                return TransientError(f"the mail server can't be reached: {_reason(error)}", destination="down")
         # ValueError, of Django and the email package: this can't be made into a message.
         return PermanentError(f"this can't be sent as e-mail: {_reason(error)}")
 
@@ -163,11 +163,12 @@ class _Line:
         if isinstance(error, smtplib.SMTPNotSupportedError):
             return PermanentError(f"the mail server can't take this message: {_reason(error)}")
         if isinstance(error, smtplib.SMTPServerDisconnected):
-            self._lost()
-            return TransientError("the mail server closed the connection")
-        codes = _codes(error)
-        if 421 in codes:  # "Closing transmission channel" (RFC 5321 §4.2.2): smtplib has closed it too.
             self.hang_up()
+            return TransientError("the mail server closed the connection", destination="down")
+        codes = _codes(error)
+        if 421 in codes:  # "Service not available, closing transmission channel" (RFC 5321 §4.2.2): smtplib closed it.
+            self.hang_up()
+            return TransientError(f"the mail server answered {_answer(error)}", destination="down")
         fault = PermanentError if codes and min(codes) >= 500 else TransientError
         return fault(f"the mail server answered {_answer(error)}")
 
@@ -176,18 +177,15 @@ class _Line:
         if not isinstance(error, AnymailAPIError):  # Refused recipients, and what this provider has no word for.
             return PermanentError(_reason(error))
         if status is None:
-            self._unreached += 1
-            return TransientError(f"the e-mail provider can't be reached: {_reason(error)}")
+            return TransientError(f"the e-mail provider can't be reached: {_reason(error)}", destination="down")
         if status in _REFUSED_KEY:
-            return TransientError(f"the e-mail provider refused the key: {_reason(error)}", MISCONFIGURED_RETRY)
+            fault = f"the e-mail provider refused the key: {_reason(error)}"
+            return TransientError(fault, MISCONFIGURED_RETRY, "down")
         if status in _TRANSIENT_STATUS or not 400 <= status < 500:
             header = error.response.headers.get("Retry-After") if error.response is not None else None
-            return TransientError(_reason(error), parse_retry_after(header, datetime.now(UTC)))
+            health: Health = "busy" if status == 429 else "down" if status >= 500 else "well"
+            return TransientError(_reason(error), parse_retry_after(header, datetime.now(UTC)), health)
         return PermanentError(_reason(error))
-
-    def _lost(self) -> None:
-        self._unreached += 1
-        self.hang_up()
 
 
 def _is_taken(mail: Mail) -> bool:

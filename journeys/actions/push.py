@@ -1,6 +1,6 @@
 """send_push: one note to all of a contact's devices, by Web Push and Firebase. One device that takes it is enough."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from pydantic import Field, ValidationInfo, field_validator
 
 from journeys.actions import fcm, http, webpush
@@ -24,7 +25,7 @@ from journeys.actions.base import (
 from journeys.actions.devices import DeviceGone, Note, topic_of
 from journeys.actions.links import LiquidText, LiquidUrl, render_link
 from journeys.actions.render import render
-from journeys.logic.effects import Delivered, DropDevice, Outcome, Prepared, Send, Undelivered
+from journeys.logic.effects import Delivered, DropDevice, Health, Outcome, Prepared, Send, Undelivered
 
 MAX_PAYLOAD = 3000
 """Bytes. Push services take 4096 after encryption, and Firebase counts its own envelope."""
@@ -104,7 +105,13 @@ class SendPush(OutsideAction[PushConfig]):
         # One of the two is enough to send; a device of the other kind is then out of reach, and says why.
         return " or ".join(missing) if all(missing) else None
 
-    def send(self, batch: Sequence[Outgoing]) -> Iterator[tuple[UUID, Outcome]]:
+    def destination(self, message: Outgoing) -> str:
+        """The one service that has all the devices. Of several, one that takes it is enough, so none speaks for it."""
+        urls = {settings.FCM_API_URL if one["kind"] == "fcm" else one["token"] for one in message.payload["devices"]}
+        hosts = {http.destination_of(url) for url in urls}
+        return hosts.pop() if len(hosts) == 1 else ""
+
+    def send(self, batch: Iterable[Outgoing]) -> Iterator[tuple[UUID, Outcome]]:
         return http.deliver_each(batch, _deliver)
 
 
@@ -158,9 +165,15 @@ def _outcome(devices: Sequence[DeviceView], faults: Sequence[TransientError | Pe
     passing = [fault for fault in faults if isinstance(fault, TransientError)]
     if passing:
         waits = [fault.retry_after for fault in passing if fault.retry_after is not None]
-        return Undelivered(_reasons(passing), False, max(waits, default=None), effects=dropped)
+        return Undelivered(_reasons(passing), False, max(waits, default=None), dropped, _health(passing))
     final = [fault for fault in faults if fault is not None and not isinstance(fault, DeviceGone)]
     return Undelivered(_reasons(final) or "no device left: all are gone", True, effects=dropped)
+
+
+def _health(faults: Sequence[TransientError]) -> Health:
+    """Of the service behind all the devices: down only if none of them says otherwise."""
+    said = {fault.destination for fault in faults}
+    return "well" if "well" in said else "busy" if "busy" in said else "down"
 
 
 def _reasons(faults: Sequence[Exception]) -> str:

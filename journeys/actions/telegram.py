@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from html import unescape
 from typing import Any, Literal
 from uuid import UUID
@@ -28,6 +28,8 @@ MAX_MESSAGE = 4096
 """Of the Bot API, in UTF-16 units after entities are parsed."""
 
 REFUSED_TOKEN_RETRY = 300.0
+MAX_RETRY_AFTER = 10**9
+"""Seconds; a larger number need not fit a float. The engine clamps to its own limit."""
 
 _TAG = re.compile(r"<[^>]*>")
 _DEAD_CHAT = ("chat not found", "user not found", "user is deactivated", "peer_id_invalid", "chat was deactivated")
@@ -84,6 +86,7 @@ class SendTelegram(OutsideAction[TelegramConfig]):
     description = "The bot writes to the contact."
     config_class = TelegramConfig
     channel = "telegram"
+    per = ("destination", "chat")
 
     def prepare(self, config: TelegramConfig, context: StepContext) -> Prepared:
         chat = context.contact.telegram_chat_id
@@ -106,7 +109,13 @@ class SendTelegram(OutsideAction[TelegramConfig]):
     def missing_setting(self) -> str | None:
         return None if settings.TELEGRAM_BOT_TOKEN else "TELEGRAM_BOT_TOKEN"
 
-    def send(self, batch: Sequence[Outgoing]) -> Iterator[tuple[UUID, Outcome]]:
+    def destination(self, message: Outgoing) -> str:
+        return http.destination_of(settings.TELEGRAM_API_URL)
+
+    def owner(self, per: str, message: Outgoing) -> str:
+        return message.to if per == "chat" else super().owner(per, message)
+
+    def send(self, batch: Iterable[Outgoing]) -> Iterator[tuple[UUID, Outcome]]:
         return http.deliver_each(batch, _deliver)
 
 
@@ -144,7 +153,8 @@ def _deliver(outgoing: Outgoing) -> Outcome:
             {"status": "sent", "message_id": result.get("message_id") if isinstance(result, dict) else None}
         )
     if answer.ok:
-        raise TransientError(f"{answer.host} does not answer like the Bot API: check TELEGRAM_API_URL")
+        fault = f"{answer.host} does not answer like the Bot API: check TELEGRAM_API_URL"
+        raise TransientError(fault, destination="down")
     return _refused(outgoing.to, answer, body, token)
 
 
@@ -163,15 +173,20 @@ def _refused(chat: str, answer: http.Answer, body: dict[str, Any], token: str) -
     # The token is the operator's to mend, and nobody's message should be lost until then: so this passes, and the
     # long wait spreads the attempts that are left over the time it takes to be noticed.
     if answer.status in (401, 404):
-        raise TransientError(f"{answer.host} refused TELEGRAM_BOT_TOKEN ({answer.status})", REFUSED_TOKEN_RETRY)
+        fault = f"{answer.host} refused TELEGRAM_BOT_TOKEN ({answer.status})"
+        raise TransientError(fault, REFUSED_TOKEN_RETRY, "down")
     description = str(body.get("description", "")).replace(token, "…")
     error = http.failure(answer, description)
     if isinstance(error, TransientError):
         parameters = body.get("parameters")
         asked = parameters.get("retry_after") if isinstance(parameters, dict) else None
-        raise TransientError(str(error), float(asked) if isinstance(asked, int) else error.retry_after)
+        raise TransientError(str(error), _seconds(asked) or error.retry_after, error.destination)
     dead = (MarkChatDead(chat),) if _is_dead(answer.status, description.lower()) else ()
     return Undelivered(str(error), permanent=True, effects=dead)
+
+
+def _seconds(asked: Any) -> float | None:
+    return float(min(asked, MAX_RETRY_AFTER)) if isinstance(asked, int) and asked > 0 else None
 
 
 def _is_dead(status: int, description: str) -> bool:

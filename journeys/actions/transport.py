@@ -94,13 +94,25 @@ class _Transport(httpx.HTTPTransport):
         )
 
 
-@lru_cache(maxsize=8)
 def pooled(networks: tuple[IPv4Network | IPv6Network, ...] | None) -> httpx.HTTPTransport:
     """This process's connections: guarded, with the inside networks that are allowed, or for None not guarded."""
+    with _making:  # Of two made at once, one would be lost with its connections.
+        return _pool(networks)
+
+
+@lru_cache(maxsize=8)
+def _pool(networks: tuple[IPv4Network | IPv6Network, ...] | None) -> httpx.HTTPTransport:
     if networks is None:
         return _Transport(httpcore.SyncBackend())
     return _Transport(SafeBackend(policy=guard.policy(networks)))
 
 
-# A forked worker must not write to its parent's sockets.
-os.register_at_fork(after_in_child=pooled.cache_clear)
+def forget_connections() -> None:
+    """Begin anew. A forked worker must not write to its parent's sockets, nor wait for its parent's threads."""
+    global _making
+    _making = threading.Lock()
+    _pool.cache_clear()
+
+
+_making = threading.Lock()
+os.register_at_fork(after_in_child=forget_connections)

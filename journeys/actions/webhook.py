@@ -6,7 +6,7 @@ docs/webhooks.md describes both for those who receive it.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -96,7 +96,10 @@ class TriggerWebhook(OutsideAction[WebhookConfig]):
     def missing_setting(self) -> str | None:
         return None if settings.WEBHOOK_SECRETS else "WEBHOOK_SECRETS"
 
-    def send(self, batch: Sequence[Outgoing]) -> Iterator[tuple[UUID, Outcome]]:
+    def destination(self, message: Outgoing) -> str:
+        return http.destination_of(message.to)
+
+    def send(self, batch: Iterable[Outgoing]) -> Iterator[tuple[UUID, Outcome]]:
         return http.deliver_each(batch, _post)
 
 

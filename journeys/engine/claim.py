@@ -18,6 +18,7 @@ from journeys.engine.decision import Decision, fail_run, retry_run
 from journeys.engine.effects import write
 from journeys.engine.flows import lock_journeys
 from journeys.engine.lease import NO_LEASE, Lease, new_lease
+from journeys.engine.limits import hold
 from journeys.engine.load import RUN_COLUMNS, Loaded, LockedRun, load
 from journeys.engine.people import COLUMNS as PERSON_COLUMNS
 from journeys.engine.people import person_of
@@ -153,6 +154,7 @@ def _claim(
         _decide(row, loaded, number, now) if reason is None else retry_run(loaded.runs[number], reason, now)
         for number, row in enumerate(locked)
     ]
+    hold(decisions, now)
     write(decisions, now, lease.token, lease.until)
     return Claimed(decisions, lease)
 

@@ -11,6 +11,7 @@ from journeys.engine.clock import Clock
 from journeys.engine.decision import Decision
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.lease import Lease
+from journeys.engine.limits import learn
 from journeys.engine.record import record, release
 from journeys.engine.sql import query
 from journeys.models import ExecutionStatus
@@ -83,12 +84,14 @@ def _round(waiting: list[tuple[Lease, Decision]], clock: Clock, report: Report) 
     """Send what waits under the oldest of its leases, record it, and return what is to be sent next."""
     lease = min((lease for lease, _ in waiting), key=lambda lease: lease.sends_until)
     sent = {decision.send.id: decision for _, decision in waiting if decision.send is not None}
-    parcels = [Parcel(d.send, d.run.person.view.is_test) for d in sent.values() if d.send is not None]
+    parcels = [Parcel(d.send, d.run.person.view.is_test, d.wait) for d in sent.values() if d.send is not None]
+    messages = {parcel.message.id: parcel.message for parcel in parcels}
     following: list[tuple[Lease, Decision]] = []
     unsent = set(sent)
     for lot in dispatch(parcels, lease):
         unsent -= {key for key, _ in lot}
         recorded = record(dict(lot), sent, lease.token, clock())
+        learn(dict(lot), messages, clock())
         report.note(recorded.decisions)
         following += [(recorded.lease, decision) for decision, _ in recorded.sends]
     if unsent:

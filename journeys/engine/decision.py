@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from journeys.logic.effects import InsideEffect, Outcome, Undelivered
 from journeys.logic.facts import Facts
 from journeys.logic.flow import Step
 from journeys.logic.ids import execution_id
+from journeys.logic.limits import is_mine
 from journeys.logic.retry import RetryPolicy, retry_delay
 from journeys.models import ExecutionStatus, RunStatus, What
 
@@ -45,6 +46,7 @@ class Run:
     attempts: int
     deaths: int
     moved: bool
+    slot_at: datetime | None
     event: Mapping[str, Any]
     metadata: Mapping[str, Any]
     past: dict[UUID, Past] = field(default_factory=dict)
@@ -104,7 +106,29 @@ class Decision:
     messages: list[tuple[Outgoing, UUID]] = field(default_factory=list)
     outcomes: list[tuple[UUID, Outcome, bool]] = field(default_factory=list)
     send: Outgoing | None = None
+    wait: timedelta = timedelta()
+    """For how long to hold the send back, so that it goes out at its slot."""
+    slot_at: datetime | None = None
+    has_pending: bool = False
+    """That a message is committed that this decision does not send."""
     counts: Counter[Counted] = field(default_factory=Counter)
+
+    def has_slot(self, now: datetime) -> bool:
+        """Whether the send has a slot of its own, reserved when it was put off, that is now."""
+        return self.step_id == self.run.step_id and is_mine(self.run.slot_at, now)
+
+    def put_off(self, until: datetime, slot_at: datetime | None) -> None:
+        """Send nothing now, but look again then. What was rendered just now is forgotten, and nothing counts."""
+        if self.send is None:
+            raise LookupError("there is nothing to put off")
+        key, self.send = self.send.id, None
+        self.due_at, self.slot_at = until, slot_at
+        rendered = [(message, step_id) for message, step_id in self.messages if message.id != key]
+        self.has_pending = len(rendered) == len(self.messages)
+        if not self.has_pending:
+            self.messages = rendered
+            self.effects = [(effect, owner) for effect, owner in self.effects if owner != key]
+            del self.executions[key]
 
 
 def fail_run(run: Run, reason: str, now: datetime) -> Decision:

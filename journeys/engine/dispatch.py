@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from django.conf import settings
 
 from journeys.actions.base import Outgoing, OutsideAction
 from journeys.actions.registry import CHANNELS
+from journeys.engine.feed import Feed
 from journeys.engine.lease import Lease
 from journeys.engine.stopping import is_stopping
 from journeys.logic.effects import Delivered, Outcome, Undelivered
@@ -31,10 +33,11 @@ Result = tuple[UUID, Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A message, and whether its contact is a test contact, whose messages are captured."""
+    """A message, and whether its contact is a test contact, whose messages are captured. It goes after `wait`."""
 
     message: Outgoing
     is_test: bool
+    wait: timedelta = timedelta()
 
 
 def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
@@ -46,8 +49,8 @@ def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
     if captured:
         yield captured
     kept_back = {key for key, _ in captured}
-    batches = _batches([parcel.message for parcel in parcels if parcel.message.id not in kept_back])
-    if not batches:
+    leaving = [parcel for parcel in parcels if parcel.message.id not in kept_back]
+    if not leaving:
         return
     results: queue.Queue[Result | None] = queue.Queue()
     abandoned = threading.Event()
@@ -55,13 +58,19 @@ def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
     def may_send() -> bool:
         return lease.may_send and not abandoned.is_set() and not is_stopping()
 
-    with ThreadPoolExecutor(max_workers=len(batches), thread_name_prefix="dispatch") as pool:
+    senders = _senders(leaving, may_send)
+    with ThreadPoolExecutor(max_workers=len(senders), thread_name_prefix="dispatch") as pool:
         try:
-            for channel, batch in batches:
-                pool.submit(_send_batch, channel, batch, may_send, results)
-            yield from _lots(results, len(batches))
+            for channel, feed in senders:
+                pool.submit(_send, channel, feed, results)
+            yield from _lots(results, len(senders))
         finally:
             abandoned.set()  # Should the caller have failed: what nobody records would only be sent again.
+
+
+def leaves_the_house(parcel: Parcel) -> bool:
+    """Whether it is sent to a provider, if all goes well."""
+    return not parcel.is_test and CHANNELS[parcel.message.channel].missing_setting() is None
 
 
 def _without_sending(parcel: Parcel) -> Outcome | None:
@@ -76,41 +85,53 @@ def _without_sending(parcel: Parcel) -> Outcome | None:
     return Undelivered(f"{missing} is not set, so nothing can be sent by {parcel.message.channel}", permanent=True)
 
 
-def _batches(messages: Sequence[Outgoing]) -> list[tuple[OutsideAction[Any], list[Outgoing]]]:
-    """At most `concurrency` batches for each channel, as even as can be."""
-    by_channel: dict[str, list[Outgoing]] = {}
-    for message in messages:
-        by_channel.setdefault(message.channel, []).append(message)
-    return [
-        (channel, batch)
-        for name, waiting in by_channel.items()
-        for channel in (CHANNELS[name],)
-        for number in range(channel.concurrency)
-        if (batch := waiting[number :: channel.concurrency])
-    ]
+def _senders(parcels: Sequence[Parcel], may_send: Callable[[], bool]) -> list[tuple[OutsideAction[Any], Feed]]:
+    """Who sends: each channel as many as its `concurrency`, all with the same feed."""
+    by_channel: dict[str, list[tuple[float, Outgoing]]] = {}
+    now = time.monotonic()
+    for parcel in parcels:
+        starts_at = now + parcel.wait.total_seconds() if parcel.wait else 0.0
+        by_channel.setdefault(parcel.message.channel, []).append((starts_at, parcel.message))
+    found: list[tuple[OutsideAction[Any], Feed]] = []
+    for name, messages in by_channel.items():
+        channel = CHANNELS[name]
+        number = min(channel.concurrency, len(messages))
+        feed = Feed(messages, channel.destination, number, settings.JOURNEYS["BREAKER_FAILURES"], may_send)
+        found += [(channel, feed)] * number
+    return found
 
 
-def _send_batch(
-    channel: OutsideAction[Any],
-    batch: list[Outgoing],
-    may_send: Callable[[], bool],
-    results: "queue.Queue[Result | None]",
-) -> None:
+def _send(channel: OutsideAction[Any], feed: Feed, results: "queue.Queue[Result | None]") -> None:
     """One thread's work. An exception that no channel should raise is that message's transient failure."""
-    left = {message.id: message for message in batch}
     try:
-        outcomes = channel.send(batch)
-        while left and may_send():
-            key, outcome = next(outcomes)
-            left.pop(key)
-            results.put((key, _storable(outcome)))
-    except Exception as error:  # StopIteration too: a channel owes an outcome for each message.
-        logger.error("a channel raised", extra={"channel": channel.channel}, exc_info=error)
-        key = next(iter(left))
-        results.put((key, _storable(Undelivered(f"{type(error).__name__}: {error}", permanent=False))))
-        left.pop(key)
+        while _send_some(channel, feed, results):
+            pass
     finally:
         results.put(None)
+
+
+def _send_some(channel: OutsideAction[Any], feed: Feed, results: "queue.Queue[Result | None]") -> bool:
+    """Send until the feed is empty, or the channel gives up; whether it is worth going on."""
+    taken: dict[UUID, Outgoing] = {}
+
+    def draw() -> Iterator[Outgoing]:
+        for message in feed.draw():
+            taken[message.id] = message
+            yield message
+
+    fault = "the channel ended without an outcome"
+    try:
+        for key, outcome in channel.send(draw()):
+            feed.done(taken.pop(key), outcome)
+            results.put((key, _storable(outcome)))
+    except Exception as error:
+        logger.error("a channel raised", extra={"channel": channel.channel}, exc_info=error)
+        fault = f"{type(error).__name__}: {error}"
+    for key, message in taken.items():  # A channel owes an outcome for each message that it took.
+        outcome = Undelivered(fault, permanent=False)
+        feed.done(message, outcome)
+        results.put((key, _storable(outcome)))
+    return bool(taken)
 
 
 def _storable(outcome: Outcome) -> Outcome:

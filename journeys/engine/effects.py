@@ -42,7 +42,7 @@ MESSAGE_COLUMNS = {
 RUN_COLUMNS = {
     "id": "uuid", "status": "text", "version_id": "uuid", "current_step_id": "uuid", "step_due_at": "timestamptz",
     "due_at": "timestamptz", "parked_due_at": "timestamptz", "previous_ended_at": "timestamptz", "attempts": "int",
-    "claim_token": "uuid", "lease_until": "timestamptz", "deaths": "int", "moved": "bool",
+    "slot_at": "timestamptz", "claim_token": "uuid", "lease_until": "timestamptz", "deaths": "int", "moved": "bool",
     "completed_at": "timestamptz", "failed_at": "timestamptz", "failure_reason": "text", "updated_at": "timestamptz",
 }  # fmt: skip
 
@@ -165,7 +165,7 @@ def _run_row(d: Decision, now: datetime, token: UUID, lease_until: datetime) -> 
     return (
         d.run.id, d.status, d.version_id, d.step_id, d.step_due_at if live else None,
         d.due_at if live and not parked else None, d.due_at if parked else None, d.previous_ended_at, d.attempts,
-        token if sending else None, lease_until if sending else None, d.run.deaths if sending else 0, d.moved,
-        now if d.status == RunStatus.COMPLETED else None, now if d.status == RunStatus.FAILED else None,
-        d.failure_reason, now,
+        d.slot_at, token if sending or d.has_pending else None, lease_until if sending else None,
+        d.run.deaths if sending else 0, d.moved, now if d.status == RunStatus.COMPLETED else None,
+        now if d.status == RunStatus.FAILED else None, d.failure_reason, now,
     )  # fmt: skip

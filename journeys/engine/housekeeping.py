@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django_q.models import Failure, Success
 
+from journeys.engine import limits
 from journeys.engine.parking import UNHELD, park, unpark
 from journeys.engine.partitions import make_months
 from journeys.engine.sql import execute, query
@@ -25,6 +26,7 @@ def minute(now: datetime) -> None:
         pass
     _repair_parking()
     make_months(now)
+    limits.tidy(now)
     _prune_task_records(now)
 
 

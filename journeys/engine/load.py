@@ -18,7 +18,7 @@ from journeys.models import ExecutionStatus, MessageTemplate
 
 RUN_COLUMNS = (
     "id, contact_id, journey_id, version_id, current_step_id, step_due_at, previous_ended_at, attempts, deaths, moved, "
-    "event, metadata, claim_token, lease_until"
+    "slot_at, event, metadata, claim_token, lease_until"
 )
 
 
@@ -36,6 +36,7 @@ class LockedRun:
     attempts: int
     deaths: int
     moved: bool
+    slot_at: Any
     event: str
     metadata: str
     claim_token: UUID | None
@@ -104,6 +105,7 @@ def _run(row: LockedRun, people: Mapping[UUID, Person], journeys: Mapping[UUID, 
         attempts=row.attempts,
         deaths=row.deaths,
         moved=row.moved,
+        slot_at=row.slot_at,
         event=json.loads(row.event),
         metadata=json.loads(row.metadata),
     )

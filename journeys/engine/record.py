@@ -12,6 +12,7 @@ from journeys.engine.decision import Decision
 from journeys.engine.effects import write
 from journeys.engine.flows import lock_journeys
 from journeys.engine.lease import NO_LEASE, new_lease
+from journeys.engine.limits import hold
 from journeys.engine.load import RUN_COLUMNS, LockedRun, load
 from journeys.engine.people import lock_people
 from journeys.engine.poison import Poison, told_apart
@@ -94,5 +95,6 @@ def _record(
     decisions = [
         decide(loaded, number, now, outcomes[mine[run.id]], go_on=go_on) for number, run in enumerate(loaded.runs)
     ]
+    hold(decisions, now)
     write(decisions, now, lease.token, lease.until)
     return Claimed(decisions, lease)

@@ -7,9 +7,9 @@ original bytes; the run's pointer does not move.
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.effects import write_executions, write_inside, write_messages, write_outcomes
 from journeys.engine.flows import lock_journeys
 from journeys.engine.lease import NO_LEASE, Lease, new_lease
+from journeys.engine.limits import Turn, learn, turns_of
 from journeys.engine.load import RUN_COLUMNS, Loaded, LockedRun, load, outgoing
 from journeys.engine.people import lock_people
 from journeys.engine.poison import Poison, told_apart
@@ -31,6 +32,7 @@ from journeys.engine.sql import execute, query, update
 from journeys.engine.tally import Counted, append
 from journeys.logic.effects import Delivered, Outcome, Prepared, Undelivered
 from journeys.logic.flow import Flow, Step
+from journeys.logic.limits import is_mine
 from journeys.logic.retry import retry_delay
 from journeys.models import ExecutionStatus, What
 
@@ -57,7 +59,9 @@ def replay(execution_ids: Iterable[UUID], now: datetime) -> int:
 def dismiss(execution_ids: Iterable[UUID], now: datetime) -> int:
     """Take dead letters off the list; they stay failed. How many of these were on it."""
     return execute(
-        "UPDATE step_executions SET dead_at = NULL WHERE id = ANY(%s) AND dead_at IS NOT NULL", [list(execution_ids)]
+        "UPDATE step_executions SET dead_at = NULL WHERE id IN (SELECT id FROM step_executions WHERE id = ANY(%s) "
+        "AND dead_at IS NOT NULL ORDER BY id FOR NO KEY UPDATE)",
+        [list(execution_ids)],
     )
 
 
@@ -73,7 +77,14 @@ class _Replay:
     message: Outgoing | None
     decision: Decision
     waits_until: datetime | None = None
+    slot_at: datetime | None = None
     sends: Outgoing | None = None
+    wait: timedelta = timedelta()
+
+    def put_off(self, turn: Turn) -> None:
+        """Send nothing now, but look again then. What was rendered just now is forgotten, and nothing counts."""
+        self.sends, self.waits_until, self.slot_at = None, turn.at, turn.at if turn.is_slot else None
+        self.decision = Decision(self.run)
 
 
 @dataclass(slots=True)
@@ -85,10 +96,30 @@ class _Batch:
 def work(clock: Clock, limit: int) -> int:
     """Take one batch of queued replays as far as it goes; how many it was."""
     batch = _take(clock(), limit)
-    parcels = [Parcel(r.sends, r.run.person.view.is_test) for r in batch.replays.values() if r.sends is not None]
+    parcels = _parcels(batch)
+    messages = {parcel.message.id: parcel.message for parcel in parcels}
+    unsent = set(messages)
     for lot in dispatch(parcels, batch.lease):
+        unsent -= {key for key, _ in lot}
         _record(batch, dict(lot), clock())
+        learn(dict(lot), messages, clock())
+    _release(unsent, batch.lease)
     return len(batch.replays)
+
+
+def _parcels(batch: _Batch) -> list[Parcel]:
+    replays = batch.replays.values()
+    return [Parcel(one.sends, one.run.person.view.is_test, one.wait) for one in replays if one.sends is not None]
+
+
+def _release(keys: Collection[UUID], lease: Lease) -> None:
+    """Let go of those whose send was not even started: they come up again at once."""
+    if keys:
+        execute(
+            "UPDATE step_executions SET claim_token = NULL, lease_until = NULL WHERE id IN (SELECT id "
+            "FROM step_executions WHERE id = ANY(%s) AND claim_token = %s ORDER BY id FOR NO KEY UPDATE)",
+            [list(keys), lease.token],
+        )
 
 
 def _take(now: datetime, limit: int) -> _Batch:
@@ -139,19 +170,29 @@ def _claim(now: datetime, limit: int, only: list[UUID] | None = None) -> _Batch:
     journeys = lock_journeys({row[1] for row in peeked})
     people = lock_people({row[2] for row in peeked})
     rows = query(
-        f"SELECT e.id, e.step_id, e.retry_count, {', '.join(f'r.{name}' for name in RUN_COLUMNS.split(', '))} "
+        "SELECT e.id, e.step_id, e.retry_count, e.slot_at, "
+        f"{', '.join(f'r.{name}' for name in RUN_COLUMNS.split(', '))} "
         "FROM step_executions e JOIN user_journeys r ON r.id = e.user_journey_id "
         f"WHERE e.id = ANY(%(ids)s) AND e.replay_at IS NOT NULL AND {_of('e')} FOR NO KEY UPDATE OF e SKIP LOCKED",
         {"now": now, "ids": [row[0] for row in peeked]},
     )
-    loaded = load([LockedRun(*row[3:]) for row in rows], people, journeys)
+    loaded = load([LockedRun(*row[4:]) for row in rows], people, journeys)
     messages = outgoing(row[0] for row in rows)
     for (key, step_id, tries, *_), run in zip(rows, loaded.runs, strict=True):
         one = _Replay(key, run, step_id, _step(loaded, run, step_id), tries, messages.get(key), Decision(run))
         batch.replays[key] = one
         _begin(one, loaded, now)
+    _hold(batch, {row[0] for row in rows if is_mine(row[3], now)}, now)
     _write(batch, batch.replays.values(), now)
     return batch
+
+
+def _hold(batch: _Batch, mine: Collection[UUID], now: datetime) -> None:
+    for key, turn in turns_of(_parcels(batch), mine, now).items():
+        if turn.is_soon(now):
+            batch.replays[key].wait = turn.at - now
+        else:
+            batch.replays[key].put_off(turn)
 
 
 def _of(alias: str) -> str:
@@ -270,13 +311,18 @@ def _write(batch: _Batch, replays: Iterable[_Replay], now: datetime) -> None:
     for decision in decisions:
         counts.update(decision.counts)
     append(counts, now)
-    columns = {"id": "uuid", "replay_at": "timestamptz", "claim_token": "uuid", "lease_until": "timestamptz"}
+    columns = {
+        "id": "uuid", "replay_at": "timestamptz", "slot_at": "timestamptz", "claim_token": "uuid",
+        "lease_until": "timestamptz",
+    }  # fmt: skip
     lease = batch.lease
     update(
         "step_executions",
         columns,
         [
-            (one.id, now, lease.token, lease.until) if one.sends else (one.id, one.waits_until, None, None)
+            (one.id, now, None, lease.token, lease.until)
+            if one.sends
+            else (one.id, one.waits_until, one.slot_at, None, None)
             for one in replays
         ],
     )

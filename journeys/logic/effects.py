@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 
@@ -88,6 +88,10 @@ class Delivered:
     captured: bool = False
 
 
+Health = Literal["well", "busy", "down"]
+"""What an outcome says of the destination: it answered; it wants nothing for a while; it can't take anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Undelivered:
     """It was tried and did not go. `permanent` means that trying again can't help; `retry_after` is in seconds."""
@@ -96,6 +100,7 @@ class Undelivered:
     permanent: bool
     retry_after: float | None = None
     effects: tuple[InsideEffect, ...] = ()
+    destination: Health = "well"
 
 
 Outcome = Delivered | Undelivered

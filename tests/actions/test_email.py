@@ -11,7 +11,7 @@ from werkzeug import Request, Response
 
 from journeys.actions.base import ConfigError, Outgoing, PermanentError, SkipStep, TemplateText
 from journeys.actions.email import SendEmail
-from journeys.actions.mailer import MISCONFIGURED_RETRY
+from journeys.actions.mailer import MISCONFIGURED_RETRY, destination
 from journeys.logic.effects import Delivered, Outcome, Undelivered
 from tests.actions.contexts import EXECUTION, deliver, make_context, outgoing, prepared_send
 from tests.sinks import Answer, HangUp, Silence, SmtpSink
@@ -269,15 +269,8 @@ def test_a_connection_that_breaks_on_the_way_is_opened_again_and_nothing_repeats
 def test_a_message_that_breaks_every_connection_is_transient_and_harms_no_other(smtp: SmtpSink) -> None:
     smtp.next(HangUp("DATA"))
     first, second = outcomes(batch(2))
-    assert first == Undelivered("the mail server closed the connection", permanent=False)
+    assert first == Undelivered("the mail server closed the connection", permanent=False, destination="down")
     assert isinstance(second, Delivered)
-
-
-def test_a_server_that_breaks_twice_in_a_row_is_left_alone_for_the_rest_of_the_batch(smtp: SmtpSink) -> None:
-    smtp.next(HangUp("MAIL"), HangUp("MAIL"))
-    results = outcomes(batch(10))
-    assert all(isinstance(outcome, Undelivered) and not outcome.permanent for outcome in results)
-    assert smtp.connections == 2
 
 
 def test_a_silent_server_is_given_up_after_the_time_limit(smtp: SmtpSink, settings: Settings) -> None:
@@ -286,18 +279,16 @@ def test_a_silent_server_is_given_up_after_the_time_limit(smtp: SmtpSink, settin
     assert not undelivered().permanent
 
 
-def test_a_server_that_is_away_is_asked_once(settings: Settings) -> None:
+def test_a_server_that_is_away_is_transient_and_counts_against_the_server(settings: Settings) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = unused.getsockname()
-        first, *others = outcomes(batch(3))
-    assert isinstance(first, Undelivered)
-    assert not first.permanent
-    assert "can't be reached" in first.error
-    assert {str(getattr(outcome, "error", "")) for outcome in others} == {
-        "not tried: the mail server did not answer for the messages before"
-    }
+        outcome = deliver(ACTION, HELLO)
+        assert destination() == f"127.0.0.1:{settings.EMAIL_PORT}"
+    assert isinstance(outcome, Undelivered)
+    assert (outcome.permanent, outcome.destination) == (False, "down")
+    assert "can't be reached" in outcome.error
 
 
 @pytest.mark.parametrize(("password", "is_right"), [("right", True), ("wrong", False)])

@@ -270,8 +270,8 @@ def tls(sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: S
     sink._server.socket = context.wrap_socket(sink._server.socket, server_side=True)
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     settings.WEBHOOK_ALLOWED_HOSTS = ["127.0.0.0/8"]
-    pools = lru_cache(transport.pooled.__wrapped__)
-    monkeypatch.setattr(transport, "pooled", pools)
+    pools = lru_cache(transport._pool.__wrapped__)
+    monkeypatch.setattr(transport, "_pool", pools)
     yield sink
     pools(guard.allow_list().networks).close()
 

@@ -54,7 +54,7 @@ def test_it_asks_the_same_however_much_there_is(django_assert_num_queries):
     make_journey()
     ingest([Incoming(f"w{number}", "signup", {}) for number in range(50)], database_clock())
     client = signed_in(superuser=True)
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(18):
         client.get("/admin/")
 
 

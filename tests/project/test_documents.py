@@ -50,10 +50,12 @@ def test_operations_lists_every_environment_variable_and_no_other():
 @pytest.mark.parametrize("name", defaults.__all__)
 def test_what_a_host_project_imports_is_what_the_service_has_by_default(name: str):
     assert hasattr(settings, name)
-    if name not in ("UNFOLD", "Q_CLUSTER"):  # The first is more here; of the second, tests may set the workers.
+    if name not in ("UNFOLD", "Q_CLUSTER", "JOURNEYS"):  # The first is more here; of the second, tests set the workers.
         assert getattr(settings, name) == getattr(defaults, name)
     if name == "Q_CLUSTER":
         assert settings.Q_CLUSTER | {"workers": 4} == defaults.Q_CLUSTER
+    if name == "JOURNEYS":  # Tests lift the limits.
+        assert settings.JOURNEYS | {"RATES": defaults.JOURNEYS["RATES"]} == defaults.JOURNEYS
 
 
 def rows(document: str, heading: str) -> list[list[str]]:
