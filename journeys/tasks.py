@@ -18,7 +18,7 @@ from django_q.conf import Conf
 from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
 
-from journeys.engine import cycle, detect, housekeeping, partitions, replay
+from journeys.engine import cycle, detect, housekeeping, partitions, pruning, replay
 from journeys.engine.clock import database_clock
 from journeys.engine.queue import beat, beaten_since, is_anything_due
 from journeys.engine.stopping import is_stopping, pause
@@ -27,8 +27,11 @@ from journeys.engine.wake import WORK
 logger = logging.getLogger(__name__)
 
 TICK = "journeys.tasks.tick"
+PRUNE = "journeys.tasks.prune"
 CHAINS = (1, 2)
 TASK_SECONDS = 10
+PRUNE_SECONDS = 60
+"""Half of what django-q gives a task."""
 TICK_SECONDS = 0.4
 LOST_AFTER = timedelta(seconds=30)
 CHAIN_BROKEN_AFTER = timedelta(seconds=30)
@@ -128,9 +131,12 @@ def detect_all() -> None:
         async_task(WORK)
 
 
-def prune() -> None:
-    """Once a night: remove what is past its retention."""
-    housekeeping.prune(database_clock())
+def prune(table: str = "", after: str = "") -> None:
+    """Once a night: remove what is past its retention; for a minute, then another task goes on where this one was."""
+    place = pruning.Place(table, after) if table else None
+    left = pruning.prune(database_clock(), time.monotonic() + PRUNE_SECONDS, place)
+    if left is not None:
+        async_task(PRUNE, left.table, left.after)
 
 
 def make_partitions(**kwargs: object) -> None:
@@ -141,7 +147,7 @@ def make_partitions(**kwargs: object) -> None:
 SCHEDULES = {
     "journeys: minute": {"func": "journeys.tasks.minute", "schedule_type": Schedule.MINUTES, "minutes": 1},
     "journeys: detect": {"func": "journeys.tasks.detect_all", "schedule_type": Schedule.MINUTES, "minutes": 5},
-    "journeys: prune": {"func": "journeys.tasks.prune", "schedule_type": Schedule.DAILY},
+    "journeys: prune": {"func": PRUNE, "schedule_type": Schedule.DAILY},
 }
 
 

@@ -1,22 +1,14 @@
-"""What must be done from time to time: rolling up tallies, repairing, and removing what is past its retention."""
+"""What must be done every minute: rolling up tallies, repairing, making the months to come."""
 
-from datetime import datetime, timedelta
-
-from django.conf import settings
-from django_q.models import Failure, Success
+from datetime import datetime
 
 from journeys.engine import limits
 from journeys.engine.parking import UNHELD, park, unpark
 from journeys.engine.partitions import make_months
-from journeys.engine.sql import execute, query
+from journeys.engine.pruning import prune_task_records
+from journeys.engine.sql import query
 
 ROLL_UP_BATCH = 50_000
-PRUNE_BATCH = 5_000
-# Runs stay: they say that a contact was in a journey, which a journey of `once` goes by.
-ENDED = (
-    "executed_at < %(before)s AND dead_at IS NULL AND status <> 'pending' AND EXISTS (SELECT FROM user_journeys r "
-    "WHERE r.id = user_journey_id AND r.status NOT IN ('active', 'paused'))"
-)
 
 
 def minute(now: datetime) -> None:
@@ -25,9 +17,9 @@ def minute(now: datetime) -> None:
     while _roll_up() == ROLL_UP_BATCH:
         pass
     _repair_parking()
+    prune_task_records(now)
     make_months(now)
     limits.tidy(now)
-    _prune_task_records(now)
 
 
 def _roll_up() -> int:
@@ -52,32 +44,3 @@ def _repair_parking() -> None:
     )
     for journey_id, is_active in astray:
         (unpark if is_active else park)(journey_id)
-
-
-def _prune_task_records(now: datetime) -> None:
-    """django-q keeps what its tasks came to; a day of that is plenty."""
-    for model in (Success, Failure):
-        model.objects.filter(stopped__lt=now - timedelta(days=1)).delete()
-
-
-def prune(now: datetime) -> None:
-    """Remove, in batches, what is past its retention: events, keys, executions of ended runs, messages, tombstones."""
-    before = now - timedelta(days=settings.JOURNEYS["RETENTION_DAYS"])
-    for table, condition in (
-        ("events", "received_at < %(before)s"),
-        ("event_keys", "received_at < %(before)s"),
-        ("messages", "created_at < %(before)s AND status <> 'pending'"),
-        ("step_executions", ENDED),
-    ):
-        _prune(table, condition, before)
-    _prune_tombstones(now - timedelta(days=settings.JOURNEYS["TOMBSTONE_DAYS"]))
-
-
-def _prune(table: str, condition: str, before: datetime) -> None:
-    statement = f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {condition} LIMIT {PRUNE_BATCH})"
-    while execute(statement, {"before": before}):
-        pass
-
-
-def _prune_tombstones(before: datetime) -> None:
-    execute("DELETE FROM contact_tombstones WHERE deleted_at < %s", [before])

@@ -6,7 +6,7 @@ moves what the default holds of it. Locks are waited for shortly: who waits for 
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -129,15 +129,19 @@ def _make_month(table: str, start: datetime) -> None:
         logger.info("a month's partition was made", extra={"partition": name, "moved": moved})
 
 
-def drop(part: Partition) -> bool:
-    """Drop a partition with all that it holds; whether the lock could be had in time."""
+def drop(part: Partition, is_free: Callable[[], bool]) -> bool:
+    """Drop a partition with all that it holds, if it `is_free`; False where a lock could not be had in time."""
     try:
         with _shortly():
-            execute(f"DROP TABLE {part.name}")
+            execute(f"LOCK TABLE {part.name} IN ACCESS EXCLUSIVE MODE")
+            free = is_free()
+            if free:
+                execute(f"DROP TABLE {part.name}")
     except OperationalError as error:
         if not isinstance(error.__cause__, GAVE_UP):
             raise
         logger.warning("a partition could not be dropped yet", extra={"partition": part.name}, exc_info=True)
         return False
-    logger.info("a partition was dropped", extra={"partition": part.name})
+    if free:
+        logger.info("a partition was dropped", extra={"partition": part.name})
     return True

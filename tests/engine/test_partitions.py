@@ -144,4 +144,4 @@ def _forget() -> None:
     for table in partitions.TABLES:
         for part in partitions.partitions(table):
             if "_2040_" in part.name:
-                assert partitions.drop(part)
+                assert partitions.drop(part, lambda: True)

@@ -1,5 +1,6 @@
 """`manage.py run_due`: the same tick without django-q, from cron or by hand."""
 
+import math
 import time
 from argparse import ArgumentTypeError
 from datetime import datetime
@@ -9,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
 
-from journeys.engine import cycle, detect, housekeeping, replay
+from journeys.engine import cycle, detect, housekeeping, pruning, replay
 from journeys.engine.clock import Clock, database_clock
 from journeys.engine.queue import beat
 
@@ -32,7 +33,7 @@ class Command(BaseCommand):
             raise CommandError("--now: only with DEBUG, because it runs steps before their time")
         clock: Clock = (lambda: pretended) if pretended else database_clock
         if options["prune"]:
-            housekeeping.prune(clock())
+            pruning.prune(clock(), math.inf)
         if options["loop"]:
             self._loop(clock)
         else:
