@@ -59,6 +59,10 @@ def number(name: str, default: int, least: int = 0) -> int:
     return parsed if parsed >= least else refuse(name, f"is {parsed}, expected {least} or more")
 
 
+def number_if_set(name: str, least: int = 0) -> int | None:
+    return number(name, 0, least) if text(name) else None
+
+
 def port(name: str, default: int) -> int:
     value = number(name, default, least=1)
     return value if value < 65536 else refuse(name, f"is {value}, expected 1 to 65535")

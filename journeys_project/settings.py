@@ -317,7 +317,6 @@ WEBHOOK_ALLOWED_HOSTS = env.inside_hosts("WEBHOOK_ALLOWED_HOSTS")
 
 # --- The engine -----------------------------------------------------------------------------------
 
-RETENTION_DAYS = env.number("RETENTION_DAYS", 365, least=1)
 JOURNEYS: dict[str, Any] = {
     "EMAIL_CONFIGURED": bool(_mail_backend),
     "LEASE_SECONDS": env.number("LEASE_SECONDS", 60, least=1),
@@ -330,12 +329,12 @@ JOURNEYS: dict[str, Any] = {
     "BREAKER_FAILURES": env.number("BREAKER_FAILURES", 5, least=1),
     "BREAKER_PROBE_SECONDS": env.number("BREAKER_PROBE_SECONDS", 60, least=1),
     "TOMBSTONE_DAYS": env.number("TOMBSTONE_DAYS", 30, least=1),
-    "RETENTION_DAYS": RETENTION_DAYS,
-    "EVENT_RETENTION_DAYS": env.number("EVENT_RETENTION_DAYS", RETENTION_DAYS, least=1),
-    "EVENT_KEY_RETENTION_DAYS": env.number("EVENT_KEY_RETENTION_DAYS", RETENTION_DAYS, least=1),
-    "EXECUTION_RETENTION_DAYS": env.number("EXECUTION_RETENTION_DAYS", RETENTION_DAYS, least=1),
-    "MESSAGE_RETENTION_DAYS": env.number("MESSAGE_RETENTION_DAYS", RETENTION_DAYS, least=1),
-    "TALLY_RETENTION_DAYS": env.number("TALLY_RETENTION_DAYS", RETENTION_DAYS, least=1),
+    "RETENTION_DAYS": env.number("RETENTION_DAYS", 365, least=1),
+    "EVENT_RETENTION_DAYS": env.number_if_set("EVENT_RETENTION_DAYS", least=1),
+    "EVENT_KEY_RETENTION_DAYS": env.number_if_set("EVENT_KEY_RETENTION_DAYS", least=1),
+    "EXECUTION_RETENTION_DAYS": env.number_if_set("EXECUTION_RETENTION_DAYS", least=1),
+    "MESSAGE_RETENTION_DAYS": env.number_if_set("MESSAGE_RETENTION_DAYS", least=1),
+    "TALLY_RETENTION_DAYS": env.number_if_set("TALLY_RETENTION_DAYS", least=1),
     "TASK_RETENTION_DAYS": env.number("TASK_RETENTION_DAYS", 1, least=1),
 }
 METRICS_TOKEN = env.text("METRICS_TOKEN")
