@@ -72,12 +72,12 @@ class SmtpSink:
 
     host = "127.0.0.1"
 
-    def __init__(self, password: str | None = None) -> None:
+    def __init__(self, password: str | None = None, *, pipelining: bool = False) -> None:
         self.messages: list[Received] = []
         self.turned_away: list[Received] = []
         self.connections = 0
         self.port = 0
-        self._password = password
+        self._password, self._pipelining = password, pipelining
         self._faults: deque[Fault] = deque()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -115,6 +115,12 @@ class SmtpSink:
     def _authenticate(self, server: SMTP, session: Session, envelope: Envelope, kind: str, data: Any) -> AuthResult:
         is_right = isinstance(data, LoginPassword) and data.password.decode() == self._password
         return AuthResult(success=is_right, handled=False)
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return ["250-PIPELINING", *responses] if self._pipelining else responses
 
     async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
         envelope.mail_from = address

@@ -14,9 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
-from django.utils.encoding import punycode
 from django.utils.module_loading import import_string
 
+from journeys.actions import mime, smtp
 from journeys.actions.base import Outgoing, PermanentError, TransientError, undelivered
 from journeys.logic.effects import Delivered, Health, Outcome
 from journeys.logic.retry import parse_retry_after
@@ -39,7 +39,6 @@ class Mail(EmailMultiAlternatives):
 
     def __init__(self, outgoing: Outgoing) -> None:
         payload = outgoing.payload
-        domain = punycode(payload["from_address"].rpartition("@")[2]) or "localhost"
         super().__init__(
             subject=outgoing.subject,
             body=outgoing.text,
@@ -47,7 +46,7 @@ class Mail(EmailMultiAlternatives):
             to=[outgoing.to],
             reply_to=[payload["reply_to"]] if payload["reply_to"] else None,
             headers={
-                "Message-ID": f"<{outgoing.id}@{domain}>",
+                "Message-ID": mime.message_id(outgoing),
                 "Date": format_datetime(outgoing.created_at.astimezone(UTC)),
             },
         )
@@ -93,14 +92,9 @@ class _Line:
 
     def send(self, outgoing: Outgoing) -> Delivered:
         try:
-            mail = Mail(outgoing)
-            self._deliver(mail)
+            return self._deliver(outgoing)
         except (smtplib.SMTPException, AnymailError, ImproperlyConfigured, OSError, ValueError) as error:
             raise self._fault(error) from error
-        self._has_sent = True
-        if not _is_taken(mail):
-            raise PermanentError("the e-mail provider took no recipient")
-        return Delivered({"status": "sent", "message_id": _message_id(mail)})
 
     def hang_up(self) -> None:
         backend, self._backend, self._has_sent = self._backend, None, False
@@ -109,9 +103,9 @@ class _Line:
             with suppress(smtplib.SMTPException, OSError):
                 backend.close()
 
-    def _deliver(self, mail: Mail) -> None:
+    def _deliver(self, outgoing: Outgoing) -> Delivered:
         try:
-            self._try(mail)
+            return self._try(outgoing)
         except smtplib.SMTPServerDisconnected:
             # Servers close a connection that has been idle, or has carried enough. That is this message's fault only
             # if it happens on a fresh one too.
@@ -119,15 +113,23 @@ class _Line:
             self.hang_up()
             if not was_used:
                 raise
-            self._try(mail)
+            return self._try(outgoing)
 
-    def _try(self, mail: Mail) -> None:
-        if self._backend is None:
-            self._open()
-        if self._backend is not None and self._backend.send_messages([mail]) == 0:
+    def _try(self, outgoing: Outgoing) -> Delivered:
+        backend = self._backend or self._open()
+        if type(backend) is SmtpBackend and backend.connection is not None and mime.is_ordinary(outgoing):
+            smtp.send(backend.connection, outgoing.payload["from_address"], outgoing.to, mime.compose(outgoing))
+            self._has_sent = True
+            return Delivered({"status": "sent", "message_id": mime.message_id(outgoing)})
+        mail = Mail(outgoing)
+        if backend.send_messages([mail]) == 0:
             raise PermanentError("the mail backend did not send it")
+        self._has_sent = True
+        if not _is_taken(mail):
+            raise PermanentError("the e-mail provider took no recipient")
+        return Delivered({"status": "sent", "message_id": _message_id(mail)})
 
-    def _open(self) -> None:
+    def _open(self) -> BaseEmailBackend:
         self._backend = backend = get_connection()
         if isinstance(backend, SmtpBackend) and backend.timeout is None:
             backend.timeout = TIMEOUT_SECONDS
@@ -141,6 +143,7 @@ class _Line:
             # Also a 5xx: a server that refuses to talk at all says nothing about this message.
             self.hang_up()
             raise TransientError(f"the mail server can't be reached: {_reason(error)}", destination="down") from error
+        return backend
 
     def _fault(self, error: Exception) -> Exception:
         """What went wrong, as one of the two errors that a channel may raise."""

@@ -20,9 +20,9 @@ ACTION = SendEmail()
 HELLO = {"subject": "Hi {{ user.first_name }}", "html": "<p>Hello <b>{{ user.first_name }}</b></p>"}
 
 
-@pytest.fixture
-def smtp(settings: Settings) -> Iterator[SmtpSink]:
-    with SmtpSink() as sink:
+@pytest.fixture(params=[False, True], ids=["one by one", "pipelining"])
+def smtp(settings: Settings, request: pytest.FixtureRequest) -> Iterator[SmtpSink]:
+    with SmtpSink(pipelining=request.param) as sink:
         use(settings, sink)
         yield sink
 
