@@ -6,6 +6,7 @@ Every repeat has the same bytes: Message-ID and MIME boundary come from the exec
 import re
 from collections.abc import Iterable, Iterator
 from email.utils import parseaddr
+from functools import lru_cache
 from html import unescape
 from uuid import UUID
 
@@ -163,8 +164,11 @@ def inline_css(html: str) -> str:
 
 def sender(name: str) -> dict[str, str]:
     """The From address of the settings, with this name if there is one."""
-    default_name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    default_name, address = _default_sender(settings.DEFAULT_FROM_EMAIL)
     return {"from_name": one_line(name) or default_name, "from_address": address}
+
+
+_default_sender = lru_cache(maxsize=8)(parseaddr)
 
 
 def _sources(config: EmailConfig, context: StepContext) -> tuple[TemplateText, str]:

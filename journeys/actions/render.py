@@ -72,6 +72,8 @@ def check(source: str, known: Collection[str] | None) -> list[TemplateFault]:
 
 
 def _render(source: str, facts: Facts, name: str, *, is_html: bool) -> str:
+    if "{" not in source:  # Most names, headers and addresses.
+        return source
     try:
         return _parse(source, is_html).render(_globals(facts))
     except LiquidError as error:
