@@ -14,11 +14,16 @@ PATIENCE_SECONDS = 3600
 T = TypeVar("T")
 
 
-def together(work: Callable[[], T], processes: int = 1) -> tuple[list[T], float]:
-    """What each of them answered, and the seconds from their common start to the end of the last."""
+def together(
+    work: Callable[[], T], processes: int = 1, warm_up: Callable[[], object] | None = None
+) -> tuple[list[T], float]:
+    """What each of them answered, and the seconds from their common start to the end of the last.
+
+    Before the start each warms up: a worker has lived for long, and has compiled and opened what it needs.
+    """
     connections.close_all()  # A socket must not be shared with a child.
     start = _FORK.Barrier(processes + 1)
-    children = [_Child(work, start) for _ in range(processes)]
+    children = [_Child(work, start, warm_up) for _ in range(processes)]
     try:
         start.wait(60)
         started = time.perf_counter()
@@ -30,15 +35,17 @@ def together(work: Callable[[], T], processes: int = 1) -> tuple[list[T], float]
 
 
 class _Child(Generic[T]):
-    def __init__(self, work: Callable[[], T], start: Any) -> None:
+    def __init__(self, work: Callable[[], T], start: Any, warm_up: Callable[[], object] | None) -> None:
         self._pipe, theirs = _FORK.Pipe(duplex=False)
-        self._process = _FORK.Process(target=self._run, args=(work, start, theirs))
+        self._process = _FORK.Process(target=self._run, args=(work, start, warm_up, theirs))
         self._process.start()
         theirs.close()  # So that ours ends when the child does.
 
     @staticmethod
-    def _run(work: Callable[[], T], start: Any, pipe: Connection) -> None:
+    def _run(work: Callable[[], T], start: Any, warm_up: Callable[[], object] | None, pipe: Connection) -> None:
         connections["default"].ensure_connection()
+        if warm_up is not None:
+            warm_up()
         start.wait(60)
         pipe.send(work())
         connections.close_all()
