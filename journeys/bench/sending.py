@@ -59,12 +59,13 @@ def race(sizes: Sizes, step: Mapping[str, Any], sink: Sink, referees: Sequence[R
             others[referee.name].append(_speed(work, sizes.sends, warm_up))
     details = {
         "messages": sizes.sends,
+        "warm_up": min(WARM_UP, sizes.sends),
         "rounds": sizes.rounds,
         "connections": connections,
         "sent_and_recorded": count("messages", "status = 'sent'"),
         "taken_by_the_sink": int(sink.taken.value),
     }
-    _check(details, len(referees), min(WARM_UP, sizes.sends))
+    _check(details, len(referees))
     return Speeds(middle(engine), {name: middle(speeds) for name, speeds in others.items()}, details)
 
 
@@ -89,9 +90,9 @@ def _send_all(send: Send, messages: Sequence[Any], connections: int) -> int:
         return sum(pool.map(send, shares))
 
 
-def _check(details: Mapping[str, int], referees: int, warm_up: int) -> None:
+def _check(details: Mapping[str, int], referees: int) -> None:
     """Each message that anybody sent came, and each of the engine's is recorded as sent."""
-    expected = details["rounds"] * (details["messages"] + warm_up)
+    expected = details["rounds"] * (details["messages"] + details["warm_up"])
     found = (details["sent_and_recorded"], details["taken_by_the_sink"])
     if found != (expected, (1 + referees) * expected):
         raise RuntimeError(f"recorded and taken were {found}, and {expected} messages were due: this is no figure")
