@@ -8,7 +8,7 @@ from typing import Any
 MARKETER = [
     *(f"{may}_{what}" for what in ("journey", "messagetemplate") for may in ("add", "change", "delete", "view")),
     *(f"view_{what}" for what in ("contact", "event", "message", "stepexecution", "tag", "reward", "userjourney")),
-    "view_breaker",
+    *("view_breaker", "delete_breaker"),  # closing them
     *("view_deadletter", "change_deadletter"),  # replaying and dismissing them
 ]
 SERVICE = [

@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 from journeys.authoring.document import draft_steps
 from journeys.engine.ingest import Answer as Ingested
 from journeys.models import (
+    Breaker,
     Contact,
     ContactTag,
+    DeadLetter,
     Device,
     Journey,
     JourneyStep,
@@ -156,6 +158,78 @@ class RunDetail(RunOut):
         own = {name: getattr(run, name) for name in ("failed_at", "failure_reason", "exit_reason", "due_at")}
         listed = [ExecutionOut.of(execution) for execution in executions]
         return cls.model_validate({**RunOut.fields_of(run), **own, "executions": listed})
+
+
+class DeadLetterOut(Answer):
+    """A step that failed for good."""
+
+    id: UUID = Field(description="The execution's, and the key of all its tries.")
+    run_id: UUID
+    user_id: str
+    journey_id: UUID
+    journey_name: str
+    step_id: UUID
+    step_key: str
+    step_name: str
+    action_type: str
+    error_message: str
+    retry_count: int
+    dead_at: datetime
+
+    @classmethod
+    def of(cls, letter: DeadLetter) -> "DeadLetterOut":
+        """Reads step, journey, run and contact: fetch them before."""
+        own = {name: getattr(letter, name) for name in ("id", "error_message", "retry_count", "dead_at")}
+        step, run = letter.step, letter.user_journey
+        return cls.model_validate(
+            {
+                **own,
+                "run_id": run.id,
+                "user_id": run.contact.user_id,
+                "journey_id": step.journey_id,
+                "journey_name": step.journey.name,
+                "step_id": step.id,
+                "step_key": step.key,
+                "step_name": step.name,
+                "action_type": step.action_type,
+            }
+        )
+
+
+class DeadLetterList(RootModel[list[DeadLetterOut]]):
+    @classmethod
+    def of(cls, letters: Iterable[DeadLetter]) -> "DeadLetterList":
+        return cls([DeadLetterOut.of(letter) for letter in letters])
+
+
+class DecidedOut(Answer):
+    count: int = Field(description="How many it were, or would be.")
+    done: bool
+
+
+class BreakerOut(Answer):
+    """What is known of a destination that failed lately."""
+
+    destination: str
+    channel: str
+    state: Literal["open", "busy", "closed"] = Field(
+        description="open: left alone but for probes; busy: it asked us to wait; closed: it is sent to."
+    )
+    failures: int = Field(description="In a row.")
+    opened_at: datetime | None
+    probe_at: datetime | None
+    busy_until: datetime | None
+    last_error: str
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, breaker: Breaker, now: datetime) -> "BreakerOut":
+        own = {name: getattr(breaker, name) for name in cls.model_fields if name != "state"}
+        return cls.model_validate({**own, "state": breaker.state(now).value})
+
+
+class BreakerList(RootModel[list[BreakerOut]]):
+    pass
 
 
 class Triggered(Answer):

@@ -103,6 +103,10 @@ class TagConverter(UserIdConverter):
     regex = r"[^/\x00-\x1f\x7f]{1,100}"
 
 
+class DestinationConverter(UserIdConverter):
+    regex = r"[^/\x00-\x1f\x7f]{1,300}"
+
+
 def plain_request(request: Request) -> HttpRequest:
     """The request as Django's own parts know it."""
     return request._request

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
@@ -17,7 +18,9 @@ from pydantic import (
     field_validator,
 )
 
-from journeys.authoring.document import JourneyBody, Whole
+from journeys.actions.registry import ACTIONS
+from journeys.authoring.document import JourneyBody, Natural, Whole
+from journeys.engine.letters import Letters
 from journeys.engine.triggers import TRIGGERS
 from journeys.logic import json_values
 from journeys.logic.instants import parse_instant
@@ -184,6 +187,54 @@ class JourneyPatch(JourneyBody):
     """What to change of a journey: any of its fields, the steps as a whole. For the schema; the whole is checked."""
 
     model_config = ConfigDict(title="JourneyPatch", json_schema_extra=_nothing_required)
+
+
+Moment = Annotated[str, Field(json_schema_extra={"pattern": INSTANT})]
+
+
+class LettersFilter(Body):
+    """Which dead letters are meant: those to which all of it applies."""
+
+    journey_id: UUID | None = Field(default=None, strict=False)
+    step_id: UUID | None = Field(default=None, strict=False)
+    action_type: str | None = Field(default=None, json_schema_extra={"enum": [*ACTIONS, None]})
+    error: str | None = Field(
+        default=None, max_length=500, pattern=r"^[^\x00]*$", description="Part of the error, in any case."
+    )
+    since: Moment | None = Field(default=None, description="When they died, ISO 8601.")
+    until: Moment | None = None
+
+    @field_validator("action_type")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None and value not in ACTIONS:
+            raise ValueError(f"must be one of {', '.join(ACTIONS)}")
+        return value
+
+    @field_validator("since", "until")
+    @classmethod
+    def _moment(cls, value: str | None) -> str | None:
+        if value is not None:
+            _instant(value)
+        return value
+
+    def letters(self) -> Letters:
+        return Letters(
+            journey_id=self.journey_id,
+            step_id=self.step_id,
+            action_type=self.action_type or "",
+            error=self.error or "",
+            since=_instant(self.since) if self.since else None,
+            until=_instant(self.until) if self.until else None,
+        )
+
+
+class LettersBody(LettersFilter):
+    """Which dead letters are meant, and that there are so many of them."""
+
+    count: Natural | None = Field(
+        default=None, description="As the same request without it answered; only then is anything done."
+    )
 
 
 class WebPushDevice(Body):

@@ -2,11 +2,12 @@
 
 from django.urls import path, re_path, register_converter
 
-from journeys.api import base, events, journeys, runs, service, tokens, users
+from journeys.api import base, breakers, events, journeys, letters, runs, service, tokens, users
 
 register_converter(base.UuidConverter, "key")
 register_converter(base.UserIdConverter, "user")
 register_converter(base.TagConverter, "tag")
+register_converter(base.DestinationConverter, "destination")
 
 urlpatterns = [
     path("v1/auth/token", tokens.TokenView.as_view()),
@@ -18,6 +19,11 @@ urlpatterns = [
     path("v1/journeys/<key:journey_id>", journeys.JourneyView.as_view()),
     path("v1/events", events.EventsView.as_view()),
     path("v1/runs/<key:run_id>", runs.RunView.as_view()),
+    path("v1/dead-letters", letters.DeadLettersView.as_view()),
+    path("v1/dead-letters/replay", letters.ReplayView.as_view()),
+    path("v1/dead-letters/dismiss", letters.DismissView.as_view()),
+    path("v1/breakers", breakers.BreakersView.as_view()),
+    path("v1/breakers/<destination:destination>", breakers.BreakerView.as_view()),
     path("v1/users/<user:user_id>", users.UserView.as_view()),
     path("v1/users/<user:user_id>/devices", users.DevicesView.as_view()),
     path("v1/users/<user:user_id>/devices/<key:device_id>", users.DeviceView.as_view()),

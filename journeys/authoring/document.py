@@ -36,6 +36,9 @@ def whole(value: Any) -> Any:
 
 
 Whole = Annotated[int, BeforeValidator(whole)]
+# Limits come first: put around the validator of something optional, they would be missing in the schema.
+Natural = Annotated[int, Field(ge=0, le=INT32), BeforeValidator(whole)]
+Minutes = Annotated[int, Field(ge=1, le=MAX_DELAY_MINUTES), BeforeValidator(whole)]
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
 
 
@@ -54,7 +57,7 @@ class StepBody(BaseModel):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$",
         description="What stays the same when the name changes; made from the name when absent.",
     )
-    order: Whole | None = Field(default=None, ge=0, le=INT32, description="Else the list's order counts.")
+    order: Natural | None = Field(default=None, description="Else the list's order counts.")
     action_type: str = Field(max_length=50)
     action_config: dict[str, Any] = Field(default_factory=dict)
     delay_minutes: Whole = Field(
@@ -66,11 +69,8 @@ class StepBody(BaseModel):
     on_failure: Literal["continue", "stop"] = Field(
         default="continue", description="What the journey does when this step has finally failed."
     )
-    expires_after_minutes: Whole | None = Field(
-        default=None,
-        ge=1,
-        le=MAX_DELAY_MINUTES,
-        description="So much later than it was due, after an outage or a pause, it is skipped as stale.",
+    expires_after_minutes: Minutes | None = Field(
+        default=None, description="So much later than it was due, after an outage or a pause, it is skipped as stale."
     )
     is_active: bool = True
     id: UUID | None = Field(

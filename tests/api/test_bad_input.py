@@ -73,6 +73,9 @@ def nested(levels: int) -> dict[str, Any]:
         ({"steps": [{**STEP, "condition": {"all": [LEAF, {**LEAF, "x": 1}]}}]}, "steps[0].condition.all[1].x"),
         ({"steps": [{**STEP, "condition": nested(11)}]}, "steps[0].condition.not"),
         ({"steps": [{**STEP, "on_failure": "panic"}]}, "steps[0].on_failure"),
+        ({"steps": [{**STEP, "expires_after_minutes": 0}]}, "steps[0].expires_after_minutes"),
+        ({"steps": [{**STEP, "expires_after_minutes": 1.5}]}, "steps[0].expires_after_minutes"),
+        ({"steps": [{**STEP, "expires_after_minutes": 10**12}]}, "steps[0].expires_after_minutes"),
         ({"steps": [{**STEP, "delay": 5}]}, "steps[0].delay"),
     ],
 )

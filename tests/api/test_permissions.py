@@ -32,6 +32,11 @@ MATRIX = [
     ("get", "users/u1/tags", ["view_contact"]),
     ("put", "users/u1/tags/vip", ["change_contact"]),
     ("delete", "users/u1/tags/vip", ["change_contact"]),
+    ("get", "dead-letters", ["view_deadletter"]),
+    ("post", "dead-letters/replay", ["change_deadletter"]),
+    ("post", "dead-letters/dismiss", ["change_deadletter"]),
+    ("get", "breakers", ["view_breaker"]),
+    ("delete", "breakers/example.com:443", ["delete_breaker"]),
 ]
 
 
