@@ -5,9 +5,11 @@ the same reason requests go to httpx's transport, below the client that logs URL
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -27,6 +29,7 @@ USER_AGENT = "Journeys"
 EXCERPT = 200
 MAX_DESTINATION = 280
 
+_ORIGIN = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 _TRANSIENT = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 
@@ -98,8 +101,14 @@ def request(method: str, url: str, body: bytes, headers: Mapping[str, str], *, g
 
 def destination_of(url: str) -> str:
     """The URL's host and port; empty for what is no URL, and will be refused as such."""
+    origin = _ORIGIN.match(url)
+    return _destination(origin[0]) if origin else ""
+
+
+@lru_cache(maxsize=1024)
+def _destination(origin: str) -> str:
     try:
-        parsed = httpx.URL(url)
+        parsed = httpx.URL(origin)
         return f"{parsed.host.lower()}:{parsed.port or (80 if parsed.scheme == 'http' else 443)}"[:MAX_DESTINATION]
     except (httpx.InvalidURL, ValueError):
         return ""

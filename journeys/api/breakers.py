@@ -9,7 +9,7 @@ from journeys.api import schema
 from journeys.api.answers import BreakerList, BreakerOut
 from journeys.api.base import ApiView, answer
 from journeys.api.paging import page
-from journeys.engine import limits
+from journeys.engine import breakers
 from journeys.engine.clock import database_clock
 from journeys.models import Breaker
 
@@ -40,6 +40,6 @@ class BreakerView(ApiView):
     @schema.operation("Close a breaker", answers={204: None}, refuses=(404,), parameters=(DESTINATION,), tags=TAGS)
     def delete(self, request: Request, destination: str) -> Response:
         """Forgets the failures, and what the destination asked for: what comes next is sent there."""
-        if not limits.forget(destination):
+        if not breakers.forget(destination):
             raise Http404
         return Response(status=204)

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from journeys.engine.breakers import learn
 from journeys.engine.claim import Claimed, claim, claim_one, claim_suspect
 from journeys.engine.clock import Clock
 from journeys.engine.decision import Decision
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.lease import Lease
-from journeys.engine.limits import learn
 from journeys.engine.record import record, release
 from journeys.engine.sql import query
 from journeys.models import ExecutionStatus
@@ -90,8 +90,9 @@ def _round(waiting: list[tuple[Lease, Decision]], clock: Clock, report: Report) 
     unsent = set(sent)
     for lot in dispatch(parcels, lease):
         unsent -= {key for key, _ in lot}
-        recorded = record(dict(lot), sent, lease.token, clock())
-        learn(dict(lot), messages, clock())
+        outcomes, now = dict(lot), clock()
+        recorded = record(outcomes, sent, lease.token, now)
+        learn(outcomes, messages, now)
         report.note(recorded.decisions)
         following += [(recorded.lease, decision) for decision, _ in recorded.sends]
     if unsent:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from journeys.engine import limits
+from journeys.engine import breakers, limits
 from journeys.engine.parking import UNHELD, park, unpark
 from journeys.engine.partitions import make_months
 from journeys.engine.pruning import prune_task_records
@@ -20,6 +20,7 @@ def minute(now: datetime) -> None:
     prune_task_records(now)
     make_months(now)
     limits.tidy(now)
+    breakers.tidy(now)
 
 
 def _roll_up() -> int:

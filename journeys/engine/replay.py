@@ -17,13 +17,14 @@ from django.db import transaction
 
 from journeys.actions.base import Outgoing, PermanentError, SkipStep, TransientError
 from journeys.actions.registry import ACTIONS
+from journeys.engine.breakers import learn
 from journeys.engine.clock import Clock
 from journeys.engine.decision import Decision, Execution, Run, retry_policy
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.effects import write_executions, write_inside, write_messages, write_outcomes
 from journeys.engine.flows import lock_journeys
 from journeys.engine.lease import NO_LEASE, Lease, new_lease
-from journeys.engine.limits import Turn, learn, turns_of
+from journeys.engine.limits import Turn, turns_of
 from journeys.engine.load import RUN_COLUMNS, Loaded, LockedRun, load, outgoing
 from journeys.engine.people import lock_people
 from journeys.engine.poison import Poison, told_apart
@@ -101,8 +102,9 @@ def work(clock: Clock, limit: int) -> int:
     unsent = set(messages)
     for lot in dispatch(parcels, batch.lease):
         unsent -= {key for key, _ in lot}
-        _record(batch, dict(lot), clock())
-        learn(dict(lot), messages, clock())
+        outcomes, now = dict(lot), clock()
+        _record(batch, outcomes, now)
+        learn(outcomes, messages, now)
     _release(unsent, batch.lease)
     return len(batch.replays)
 

@@ -61,6 +61,33 @@ def test_another_status_is_permanent(sink: Sink, status: int) -> None:
     assert isinstance(http.failure(post(sink.url)), PermanentError)
 
 
+@pytest.mark.parametrize(
+    ("status", "destination"), [(408, "well"), (425, "well"), (429, "busy"), (500, "down"), (503, "down")]
+)
+def test_a_status_says_whether_others_will_fare_alike(sink: Sink, status: int, destination: str) -> None:
+    sink.next(Reply(status))
+    error = http.failure(post(sink.url))
+    assert isinstance(error, TransientError)
+    assert error.destination == destination
+
+
+@pytest.mark.parametrize(
+    ("url", "destination"),
+    [
+        ("https://Hooks.Example.com/a?b#c", "hooks.example.com:443"),
+        ("http://example.com", "example.com:80"),
+        ("http://user:secret@example.com:8080/x", "example.com:8080"),
+        ("https://bücher.example/", "bücher.example:443"),
+        ("https://[::1]:9/", "::1:9"),
+        ("ftp://example.com/", ""),
+        ("example.com", ""),
+        ("", ""),
+    ],
+)
+def test_a_destination_is_a_host_and_its_port(url: str, destination: str) -> None:
+    assert http.destination_of(url) == destination
+
+
 def test_retry_after_may_be_a_date(sink: Sink) -> None:
     sink.next(Reply(503, {"Retry-After": "Fri, 31 Dec 2100 23:59:59 GMT"}))
     error = http.failure(post(sink.url))

@@ -138,6 +138,11 @@ def test_a_refused_message_is_permanent_but_the_chat_lives(bot: BotApi, status: 
     assert outcome.effects == ()
 
 
+def test_an_absurd_retry_after_of_the_bot_api_is_a_number_still(bot: BotApi) -> None:
+    outcome = undelivered(bot, bot.error(429, "Too Many Requests", retry_after=10**400))
+    assert (outcome.permanent, outcome.retry_after) == (False, 1e9)
+
+
 def test_retry_after_of_the_bot_api_is_obeyed(bot: BotApi) -> None:
     outcome = undelivered(bot, bot.error(429, "Too Many Requests: retry after 17", retry_after=17))
     assert (outcome.permanent, outcome.retry_after) == (False, 17)

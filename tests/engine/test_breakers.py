@@ -13,11 +13,12 @@ from django.db import connection
 
 from journeys.actions import http
 from journeys.actions.base import Outgoing
-from journeys.engine import housekeeping, limits, replay
+from journeys.engine import breakers, housekeeping, replay
+from journeys.engine.breakers import learn
 from journeys.engine.cycle import work
 from journeys.engine.dispatch import Parcel
 from journeys.engine.ingest import Incoming, ingest
-from journeys.engine.limits import learn, turns_of
+from journeys.engine.limits import turns_of
 from journeys.logic.effects import Delivered, Undelivered
 from journeys.models import Breaker, BreakerState, Contact, Message, RunStatus, StepExecution, UserJourney
 from tests.engine.test_cycle import tag, tags_of, work_at
@@ -280,9 +281,9 @@ def test_a_breaker_closed_by_hand_lets_all_through_again(hooks):
     parcel = to(hooks.url)
     heard(parcel, *[DOWN] * 5)
     assert parcel.message.id in turns_of([parcel], (), NOW)
-    assert limits.forget(hooks.host) is True
+    assert breakers.forget(hooks.host) is True
     assert turns_of([parcel], (), NOW) == {}
-    assert limits.forget(hooks.host) is False
+    assert breakers.forget(hooks.host) is False
 
 
 def test_trying_the_future_does_not_keep_probes_away(hooks):
