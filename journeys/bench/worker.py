@@ -12,13 +12,13 @@ STOP_SECONDS = 30
 
 
 @contextmanager
-def running_worker(database: str) -> Iterator[None]:
+def running_worker(database: str) -> "Iterator[subprocess.Popen[bytes]]":
     """The cluster of `manage.py worker`, in a session of its own: Ctrl-C is the bench's to answer."""
     process = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", __name__, database], stdout=sys.stderr, start_new_session=True
     )
     try:
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:
