@@ -1,7 +1,7 @@
 """The one HTTP client. Every request has a deadline, follows no redirect and reads a bounded answer.
 
 It raises TransientError and PermanentError only, and no error names the URL: Telegram's holds the bot's token. For
-the same reason requests go to httpx's transport, below the client that logs URLs.
+the same reason requests go to httpcore, below the client that logs URLs (and which costs as much again).
 """
 
 import json
@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
+import httpcore
 import httpx
 from ssrfguard import SSRFGuardError
 
@@ -24,6 +25,7 @@ from journeys.logic.retry import parse_retry_after
 
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 15.0
+TIMEOUTS = httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS).as_dict()
 MAX_BODY = 64 * 1024
 USER_AGENT = "Journeys"
 EXCERPT = 200
@@ -69,34 +71,36 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, guarded: bool) ->
 
 def request(method: str, url: str, body: bytes, headers: Mapping[str, str], *, guarded: bool) -> Answer:
     try:
-        outgoing = httpx.Request(
+        target = httpx.URL(url)
+        outgoing = httpcore.Request(
             method,
-            url,
-            content=body,
-            # httpx refuses text that is not ASCII; RFC 9110 §5.5 lets such bytes pass.
+            httpcore.URL(scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path),
             headers=[
+                (b"host", target.netloc),
                 (b"user-agent", USER_AGENT.encode()),
                 # An answer that unpacks to more than it weighs can't be bounded by its length.
                 (b"accept-encoding", b"identity"),
+                (b"content-length", str(len(body)).encode()),
+                # RFC 9110 §5.5 lets bytes that are not ASCII pass.
                 *((name.encode(), value.encode()) for name, value in headers.items()),
             ],
-            extensions={"timeout": httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS).as_dict()},
+            content=body,
+            extensions={"timeout": TIMEOUTS},
         )
-        host = outgoing.url.host
-        # The guard looks at the URL as httpx will use it, not as it was written.
-        checked = guarded and guard.needs_guard(str(outgoing.url))
+        # The guard looks at the URL as it will be used, not as it was written.
+        checked = guarded and guard.needs_guard(str(target))
         networks = guard.allow_list().networks if checked else None
-        with transport.deadline(TOTAL_SECONDS):
-            return _exchange(transport.pooled(networks), outgoing)
+        with transport.deadline(TOTAL_SECONDS), transport.borrowed(networks) as pool:
+            return _exchange(pool, outgoing, target.host)
     except SSRFGuardError as error:
         reason = getattr(error, "reason", str(error))
         raise PermanentError(f"this address is not permitted: {reason} (see WEBHOOK_ALLOWED_HOSTS)") from None
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+    except (httpx.InvalidURL, httpcore.UnsupportedProtocol, httpcore.LocalProtocolError) as error:
         raise PermanentError(f"this request can't be sent: {error}") from None
-    except httpx.TimeoutException as error:
-        raise TransientError(f"{host}: no answer in time ({type(error).__name__})", destination="down") from None
-    except httpx.TransportError as error:
-        raise TransientError(f"{host}: {str(error) or type(error).__name__}", destination="down") from None
+    except httpcore.TimeoutException as error:
+        raise TransientError(f"{target.host}: no answer in time ({type(error).__name__})", destination="down") from None
+    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        raise TransientError(f"{target.host}: {str(error) or type(error).__name__}", destination="down") from None
 
 
 def destination_of(url: str) -> str:
@@ -142,14 +146,14 @@ def deliver_each(batch: Iterable[Outgoing], deliver: Callable[[Outgoing], Outcom
         yield outgoing.id, outcome
 
 
-def _exchange(pool: httpx.HTTPTransport, outgoing: httpx.Request) -> Answer:
+def _exchange(pool: httpcore.ConnectionPool, outgoing: httpcore.Request, host: str) -> Answer:
     response = pool.handle_request(outgoing)
     try:
         body = bytearray()
-        for chunk in response.iter_raw():
+        for chunk in response.iter_stream():
             body += chunk
             if len(body) >= MAX_BODY:
                 break  # Closing an answer that is not read to its end closes the connection too.
-        return Answer(outgoing.url.host, response.status_code, response.headers, bytes(body[:MAX_BODY]))
+        return Answer(host, response.status, httpx.Headers(response.headers), bytes(body[:MAX_BODY]))
     finally:
         response.close()

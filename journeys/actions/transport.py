@@ -80,39 +80,44 @@ class _Backend(httpcore.NetworkBackend):
         return _Stream(self._backend.connect_tcp(host, port, left, local_address, socket_options))
 
 
-class _Transport(httpx.HTTPTransport):
-    def __init__(self, backend: httpcore.NetworkBackend) -> None:
-        context = httpx.create_ssl_context()
-        super().__init__(verify=context, trust_env=False)
-        # httpx has no other way to choose the backend; ssrfguard's own transport does the same.
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=context,
-            max_connections=100,
-            max_keepalive_connections=20,
-            keepalive_expiry=20,
-            network_backend=_Backend(backend),
-        )
+Networks = tuple[IPv4Network | IPv6Network, ...] | None
 
 
-def pooled(networks: tuple[IPv4Network | IPv6Network, ...] | None) -> httpx.HTTPTransport:
-    """This process's connections: guarded, with the inside networks that are allowed, or for None not guarded."""
-    with _making:  # Of two made at once, one would be lost with its connections.
-        return _pool(networks)
+@contextmanager
+def borrowed(networks: Networks) -> Iterator[httpcore.ConnectionPool]:
+    """Connections for one request: guarded, with the inside networks that are allowed, or for None not guarded.
+
+    As many are kept as there were requests at once. Each has its own open connections, a few hosts' last ones: with one
+    pool for all, every request would look through, and wait for, all others'.
+    """
+    kept = _kept.setdefault(networks, [])
+    try:
+        pool = kept.pop()
+    except IndexError:
+        pool = _pool(networks)
+    try:
+        yield pool
+    finally:
+        kept.append(pool)
 
 
-@lru_cache(maxsize=8)
-def _pool(networks: tuple[IPv4Network | IPv6Network, ...] | None) -> httpx.HTTPTransport:
-    if networks is None:
-        return _Transport(httpcore.SyncBackend())
-    return _Transport(SafeBackend(policy=guard.policy(networks)))
+def _pool(networks: Networks) -> httpcore.ConnectionPool:
+    backend = httpcore.SyncBackend() if networks is None else SafeBackend(policy=guard.policy(networks))
+    return httpcore.ConnectionPool(
+        ssl_context=_ssl_context(),
+        max_connections=5,
+        keepalive_expiry=20,
+        network_backend=_Backend(backend),
+    )
+
+
+_kept: dict[Networks, list[httpcore.ConnectionPool]] = {}
+_ssl_context = lru_cache(maxsize=1)(httpx.create_ssl_context)
 
 
 def forget_connections() -> None:
-    """Begin anew. A forked worker must not write to its parent's sockets, nor wait for its parent's threads."""
-    global _making
-    _making = threading.Lock()
-    _pool.cache_clear()
+    """Begin anew. A forked worker must not write to its parent's sockets."""
+    _kept.clear()
 
 
-_making = threading.Lock()
 os.register_at_fork(after_in_child=forget_connections)

@@ -4,7 +4,6 @@ import ssl
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -297,10 +296,12 @@ def tls(sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: S
     sink._server.socket = context.wrap_socket(sink._server.socket, server_side=True)
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     settings.WEBHOOK_ALLOWED_HOSTS = ["127.0.0.0/8"]
-    pools = lru_cache(transport._pool.__wrapped__)
-    monkeypatch.setattr(transport, "_pool", pools)
+    monkeypatch.setattr(transport, "_kept", {})
+    transport._ssl_context.cache_clear()
     yield sink
-    pools(guard.allow_list().networks).close()
+    transport._ssl_context.cache_clear()
+    for pool in transport._kept.get(guard.allow_list().networks, []):
+        pool.close()
 
 
 def test_the_certificate_is_checked_against_the_name_though_the_address_is_pinned(
