@@ -1,10 +1,11 @@
 """Rows in and out of PostgreSQL by the hundred: one statement, one array a column."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from psycopg.types.json import Jsonb
 
 
 def query(statement: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -53,11 +54,25 @@ def unnest(columns: Mapping[str, str]) -> str:
     return f"unnest({', '.join(f'%s::{kind}[]' for kind in columns.values())})"
 
 
-def transpose(columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
-    """Rows as one list a column, JSON wrapped; empty where there is no row."""
-    arrays = [list(column) for column in zip(*rows, strict=True)]
-    kinds = columns.values()
-    return [
-        [value if value is None else Jsonb(value) for value in array] if kind == "jsonb" else array
-        for array, kind in zip(arrays, kinds, strict=bool(arrays))
-    ]
+def transpose(columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Rows as one array literal a column; empty where there is no row."""
+    arrays = list(zip(*rows, strict=True))
+    return [_literal(kind, array) for array, kind in zip(arrays, columns.values(), strict=bool(arrays))]
+
+
+def _literal(kind: str, values: Iterable[Any]) -> str:
+    """PostgreSQL's text for an array. psycopg's own costs more than the rest of writing a row: it quotes by regex."""
+    to_text = _TEXT.get(kind, str)
+    return "{" + ",".join(["NULL" if value is None else to_text(value) for value in values]) + "}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_TEXT: dict[str, Callable[[Any], str]] = {
+    "text": _quoted,
+    "jsonb": lambda value: _quoted(json.dumps(value)),
+    "timestamptz": datetime.isoformat,
+}
+"""How a value of that type is written; the others are as `str` has them."""
