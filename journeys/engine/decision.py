@@ -113,9 +113,10 @@ class Decision:
     """That a message is committed that this decision does not send."""
     counts: Counter[Counted] = field(default_factory=Counter)
 
-    def has_slot(self, now: datetime) -> bool:
-        """Whether the send has a slot of its own, reserved when it was put off, that is now."""
-        return self.step_id == self.run.step_id and is_mine(self.run.slot_at, now)
+    def own_slot(self, now: datetime) -> datetime | None:
+        """The slot that was reserved for the send when it was put off, if that is now."""
+        slot_at = self.run.slot_at
+        return slot_at if self.step_id == self.run.step_id and is_mine(slot_at, now) else None
 
     def put_off(self, until: datetime, slot_at: datetime | None) -> None:
         """Send nothing now, but look again then. What was rendered just now is forgotten, and nothing counts."""

@@ -38,7 +38,7 @@ class Turn:
 def hold(decisions: Sequence[Decision], now: datetime) -> None:
     """Take from decisions the sends whose turn has not come: they come up again when it may have."""
     parcels = [Parcel(d.send, d.run.person.view.is_test) for d in decisions if d.send is not None]
-    mine = {d.send.id for d in decisions if d.send is not None and d.has_slot(now)}
+    mine = {d.send.id: slot for d in decisions if d.send is not None and (slot := d.own_slot(now)) is not None}
     turns = turns_of(parcels, mine, now)
     for decision in decisions:
         turn = turns.get(decision.send.id) if decision.send is not None else None
@@ -50,14 +50,18 @@ def hold(decisions: Sequence[Decision], now: datetime) -> None:
             decision.put_off(turn.at, turn.at if turn.is_slot else None)
 
 
-def turns_of(parcels: Iterable[Parcel], mine: Iterable[UUID], now: datetime) -> dict[UUID, Turn]:
-    """The turns of those messages that may not go at once; `mine` have a slot that is now."""
+def turns_of(parcels: Iterable[Parcel], mine: Mapping[UUID, datetime], now: datetime) -> dict[UUID, Turn]:
+    """The turns of those messages that may not go at once; `mine` are the slots that have come already.
+
+    Those are late by what it took to claim them, all by the same: so that they don't go out in a bunch.
+    """
     leaving = [parcel.message for parcel in parcels if leaves_the_house(parcel)]
     if not leaving:
         return {}
     held = {message_id: Turn(at, is_slot=False) for message_id, at in breakers.held(leaving, now).items()}
-    reserved = set(mine)
-    return held | _slots([m for m in leaving if m.id not in held and m.id not in reserved], now)
+    first = min(mine.values(), default=now)
+    late = {key: Turn(now + (slot - first), is_slot=True) for key, slot in mine.items() if slot > first}
+    return _slots([m for m in leaving if m.id not in held and m.id not in mine], now) | late | held
 
 
 def _slots(messages: Sequence[Outgoing], now: datetime) -> dict[UUID, Turn]:

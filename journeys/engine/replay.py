@@ -184,12 +184,12 @@ def _claim(now: datetime, limit: int, only: list[UUID] | None = None) -> _Batch:
         one = _Replay(key, run, step_id, _step(loaded, run, step_id), tries, messages.get(key), Decision(run))
         batch.replays[key] = one
         _begin(one, loaded, now)
-    _hold(batch, {row[0] for row in rows if is_mine(row[3], now)}, now)
+    _hold(batch, {row[0]: row[3] for row in rows if is_mine(row[3], now)}, now)
     _write(batch, batch.replays.values(), now)
     return batch
 
 
-def _hold(batch: _Batch, mine: Collection[UUID], now: datetime) -> None:
+def _hold(batch: _Batch, mine: Mapping[UUID, datetime], now: datetime) -> None:
     for key, turn in turns_of(_parcels(batch), mine, now).items():
         if turn.is_soon(now):
             batch.replays[key].wait = turn.at - now

@@ -127,7 +127,7 @@ def test_only_a_probe_a_minute_goes_to_an_open_destination(hooks):
 def test_who_is_due_first_is_there_when_the_probe_is(hooks):
     parcels = [to(f"{hooks.url}/{number}") for number in range(100)]
     heard(parcels[0], *[DOWN] * 5)
-    times = sorted(turn.at for turn in turns_of(parcels, (), NOW).values())
+    times = sorted(turn.at for turn in turns_of(parcels, {}, NOW).values())
     assert times[0] == NOW + MINUTE
     assert times[-1] <= NOW + 2 * MINUTE
     assert len(set(times)) > 90, "the others are spread"
@@ -249,6 +249,21 @@ def test_a_mail_server_that_is_away_costs_few_tries(settings):
         assert len(smtp.messages) == 40
 
 
+def test_what_expires_while_its_destination_is_away_is_skipped_as_stale(hooks):
+    start(20, hook(hooks.url) | {"expires_after_minutes": 30}, tag("after"))
+    hooks.next(*[Reply(503)] * 30)
+    work_at(NOW)
+    hooks._faults.clear()
+    before = len(hooks.requests)
+    work_at(NOW + HOUR)
+    assert len(hooks.requests) == before
+    assert {execution.result.get("reason") for execution in StepExecution.objects.filter(step__name="Hook")} == {
+        "stale"
+    }
+    assert tags_of("u0") == {"after"}
+    assert not Message.objects.exclude(error="stale: it could not be sent in time").exists()
+
+
 def test_replays_wait_for_a_breaker_too(hooks):
     start(3, hook(hooks.url))
     hooks.next(*[Reply(400)] * 3)
@@ -280,16 +295,16 @@ def test_replays_that_were_not_tried_because_their_destination_failed_are_let_go
 def test_a_breaker_closed_by_hand_lets_all_through_again(hooks):
     parcel = to(hooks.url)
     heard(parcel, *[DOWN] * 5)
-    assert parcel.message.id in turns_of([parcel], (), NOW)
+    assert parcel.message.id in turns_of([parcel], {}, NOW)
     assert breakers.forget(hooks.host) is True
-    assert turns_of([parcel], (), NOW) == {}
+    assert turns_of([parcel], {}, NOW) == {}
     assert breakers.forget(hooks.host) is False
 
 
 def test_trying_the_future_does_not_keep_probes_away(hooks):
     parcel = to(hooks.url)
     heard(parcel, *[DOWN] * 5, now=NOW + 30 * DAY)
-    assert turns_of([parcel], (), NOW) == {}, "it is the probe"
+    assert turns_of([parcel], {}, NOW) == {}, "it is the probe"
 
 
 def test_breakers_that_nobody_asks_for_are_cleared_away(hooks):
@@ -312,7 +327,7 @@ def test_of_all_workers_one_probes(hooks):
     def ask() -> None:
         parcels = [to(f"{hooks.url}/{number}") for number in range(10)]
         ready.wait()
-        went.append(10 - len(turns_of(parcels, (), NOW + MINUTE)))
+        went.append(10 - len(turns_of(parcels, {}, NOW + MINUTE)))
         connection.close()
 
     workers = [threading.Thread(target=ask) for _ in range(4)]

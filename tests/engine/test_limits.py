@@ -79,6 +79,17 @@ def test_what_is_beyond_the_rate_waits_for_its_slot_and_nothing_is_written_of_it
     assert Bucket.objects.get().next_at == NOW + 4 * SECOND
 
 
+def test_slots_that_were_found_late_together_go_out_one_by_one(bot, settings):
+    limit(settings, telegram="5/s")
+    start(12)
+    work_at(NOW)
+    bot.times.clear()
+    work_at(NOW + SECOND * 2)  # 1.2, 1.4, 1.6, 1.8 and 2.0 have come by now.
+    assert len(bot.times) == 5
+    assert max(bot.times) - min(bot.times) >= 0.6 * SECOND
+    assert UserJourney.objects.filter(status="active").count() == 1
+
+
 def test_steps_before_the_one_that_waits_are_done_once(bot, settings):
     limit(settings, telegram="1/m")
     start(2, tag("before"), HELLO, tag("after"))
@@ -162,8 +173,8 @@ def test_a_replay_waits_for_its_slot_too(bot, settings):
 
 def test_trying_the_future_does_not_silence_the_present(bot, settings):
     limit(settings, telegram="1/m")
-    turns_of([to_chat("1")], (), NOW + 30 * DAY)
-    assert turns_of([to_chat("2")], (), NOW) == {}
+    turns_of([to_chat("1")], {}, NOW + 30 * DAY)
+    assert turns_of([to_chat("2")], {}, NOW) == {}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -174,7 +185,7 @@ def test_two_workers_get_different_slots(bot, settings):
     def reserve() -> None:
         for _ in range(20):
             parcels = [to_chat(str(number)) for number in range(5)]
-            turns = turns_of(parcels, (), NOW)
+            turns = turns_of(parcels, {}, NOW)
             slots.extend(turns[parcel.message.id].at if parcel.message.id in turns else NOW for parcel in parcels)
         connection.close()
 

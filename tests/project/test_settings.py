@@ -54,6 +54,9 @@ def test_a_missing_secret_key_is_named() -> None:
         ("EMAIL_BACKEND", "anymail.backends.pigeon.EmailBackend", "cannot be imported"),
         ("LEASE_SECONDS", "soon", "is 'soon', expected a whole number"),
         ("BATCH", "0", "is 0, expected 1 or more"),
+        ("RATES", "email=fast", "holds 'email=fast', expected pairs such as email=100/s: 'fast' is no rate"),
+        ("RATES", "telegram=1/s,email", "holds 'email', expected pairs"),
+        ("BREAKER_FAILURES", "0", "is 0, expected 1 or more"),
         ("LOG_LEVEL", "LOUD", "is 'LOUD', expected one of"),
         ("TELEGRAM_API_URL", "api.telegram.org", "expected an http:// or https:// address"),
         ("CSRF_TRUSTED_ORIGINS", "example.com", "holds 'example.com'"),
@@ -68,6 +71,11 @@ def test_a_wrong_value_is_named_in_one_line(name: str, value: str, said: str) ->
     assert line.startswith(f"Setting {name} ")
     assert said in line
     assert "hidden" not in line
+
+
+def test_rates_are_given_over_the_default_ones() -> None:
+    rates = setting("JOURNEYS['RATES']", **PRODUCTION, RATES="email=100/s, telegram:chat=unlimited")
+    assert rates == "{'telegram': '30/s', 'telegram:chat': 'unlimited', 'email': '100/s'}"
 
 
 def test_the_web_process_refuses_a_wrong_value_in_one_line() -> None:
