@@ -3,6 +3,7 @@
 Name resolution alone has no deadline of ours: the system's resolver gives up by its own rules, seconds in practice.
 """
 
+import atexit
 import os
 import ssl
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
+from itertools import chain
 from typing import Any
 
 import httpcore
@@ -120,4 +122,10 @@ def forget_connections() -> None:
     _kept.clear()
 
 
+def _hang_up() -> None:
+    for pool in chain.from_iterable(_kept.values()):
+        pool.close()
+
+
 os.register_at_fork(after_in_child=forget_connections)
+atexit.register(_hang_up)

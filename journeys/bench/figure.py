@@ -3,7 +3,7 @@
 import gc
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -22,6 +22,10 @@ class Sizes:
     backlog: int = 1_000_000
     seconds: int = 60
 
+    def for_slow_servers(self) -> "Sizes":
+        """Fewer, since each takes its time."""
+        return replace(self, rounds=max(1, self.rounds // 2), sends=self.sends // 2)
+
     def scaled(self, scale: float) -> "Sizes":
         """The same, smaller: for trying whether the bench itself works."""
         return Sizes(
@@ -39,7 +43,7 @@ class Sizes:
 
 FULL = Sizes()
 QUICK = Sizes(
-    rounds=3, runs=4_000, naive_runs=150, events=4_000, waiting=(5_000, 50_000), sends=1_000, backlog=50_000, seconds=10
+    rounds=3, runs=3_000, naive_runs=100, events=3_000, waiting=(5_000, 50_000), sends=1_000, backlog=50_000, seconds=8
 )
 
 

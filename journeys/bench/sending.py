@@ -18,6 +18,8 @@ from journeys.engine.load import outgoing
 from journeys.models import Message
 
 WARM_UP = 40
+SLOW_SECONDS = 0.02
+"""What a provider near by takes for a message. A server on loopback that takes none measures interpreters alone."""
 
 Send = Callable[[Sequence[Any]], int]
 """A referee's way to send a share of the messages over one connection; how many it sent."""
@@ -27,7 +29,6 @@ Send = Callable[[Sequence[Any]], int]
 class Referee:
     """`prepare` is not timed: what it makes of a message is what `send` gets."""
 
-    name: str
     prepare: Callable[[Outgoing], Any]
     send: Send
 
@@ -40,23 +41,31 @@ class Speeds:
     referees: Mapping[str, float]
     details: Mapping[str, int]
 
+    def as_slow(self, referee: str) -> dict[str, float]:
+        """Details of a race whose server took its time."""
+        name = f"server_of_{SLOW_SECONDS * 1000:.0f}_ms"
+        reference = self.referees[referee]
+        return {name: self.engine, f"{name}_reference": reference, f"{name}_ratio": self.engine / reference}
 
-def race(sizes: Sizes, step: Mapping[str, Any], sink: Sink, referees: Sequence[Referee], connections: int) -> Speeds:
+
+def race(
+    sizes: Sizes, step: Mapping[str, Any], sink: Sink, referees: Mapping[str, Referee], connections: int
+) -> Speeds:
     """The engine sends from claim to record; each referee sends the same messages over as many connections."""
     empty()
     engine: list[float] = []
-    others: dict[str, list[float]] = {referee.name: [] for referee in referees}
+    others: dict[str, list[float]] = {name: [] for name in referees}
     for number in range(sizes.rounds):
         _people(f"round-{number}-", step, sizes.sends)
         settle()
         engine.append(_speed(partial(drain, START), sizes.sends, partial(drain, START - DAY)))
         keys = Message.objects.filter(contact__user_id__contains=f"round-{number}-due").values_list("id", flat=True)
         messages = list(outgoing(keys).values())
-        for referee in referees:
+        for name, referee in referees.items():
             ready = [referee.prepare(message) for message in messages]
             work = partial(_send_all, referee.send, ready, connections)
             warm_up = partial(_send_all, referee.send, ready[:WARM_UP], connections)
-            others[referee.name].append(_speed(work, sizes.sends, warm_up))
+            others[name].append(_speed(work, sizes.sends, warm_up))
     details = {
         "messages": sizes.sends,
         "warm_up": min(WARM_UP, sizes.sends),

@@ -6,9 +6,10 @@ Each runs in a process of its own, so that what is measured does not wait for th
 import asyncio
 import multiprocessing
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -29,20 +30,18 @@ class Sink:
     """How many messages or requests came, shared with the sink's process."""
 
 
-@contextmanager
-def smtp_sink() -> Iterator[Sink]:
-    with _sink(_Smtp) as sink:
-        yield sink
+def smtp_sink(seconds: float = 0) -> AbstractContextManager[Sink]:
+    """A mail server that takes so long for each message."""
+    return _sink(partial(_Smtp, seconds))
+
+
+def http_sink(seconds: float = 0) -> AbstractContextManager[Sink]:
+    """A web server that takes so long for each request."""
+    return _sink(partial(_Http, seconds))
 
 
 @contextmanager
-def http_sink() -> Iterator[Sink]:
-    with _sink(_Http) as sink:
-        yield sink
-
-
-@contextmanager
-def _sink(protocol: type["_Counting"]) -> Iterator[Sink]:
+def _sink(protocol: Callable[[Any], asyncio.Protocol]) -> Iterator[Sink]:
     connections.close_all()  # A socket must not be shared with a child.
     ours, theirs = _FORK.Pipe(duplex=False)
     taken = _FORK.Value("Q", 0, lock=False)  # Written by one process alone.
@@ -55,7 +54,7 @@ def _sink(protocol: type["_Counting"]) -> Iterator[Sink]:
         process.join()
 
 
-def _serve(protocol: type["_Counting"], taken: Any, port: Connection) -> None:
+def _serve(protocol: Callable[[Any], asyncio.Protocol], taken: Any, port: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the bench's to answer; it ends us.
 
     async def serve() -> None:
@@ -67,7 +66,8 @@ def _serve(protocol: type["_Counting"], taken: Any, port: Connection) -> None:
 
 
 class _Counting(asyncio.Protocol):
-    def __init__(self, taken: Any) -> None:
+    def __init__(self, seconds: float, taken: Any) -> None:
+        self.seconds = seconds
         self.taken = taken
         self.buffer = b""
         self.transport: asyncio.Transport
@@ -76,12 +76,20 @@ class _Counting(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type alone
         self.transport = transport
 
+    def thank(self, answer: bytes) -> None:
+        """Answer to a message that was taken, when the time is over."""
+        self.taken.value += 1
+        if self.seconds:
+            asyncio.get_running_loop().call_later(self.seconds, self.transport.write, answer)
+        else:
+            self.transport.write(answer)
+
 
 class _Smtp(_Counting):
     """SMTP with pipelining (RFC 2920): answers to all that came in one packet go back in one."""
 
-    def __init__(self, taken: Any) -> None:
-        super().__init__(taken)
+    def __init__(self, seconds: float, taken: Any) -> None:
+        super().__init__(seconds, taken)
         self.in_data = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -93,7 +101,7 @@ class _Smtp(_Counting):
         answers: list[bytes] = []
         while (answer := self._next()) is not None:
             answers.append(answer)
-        if answers:
+        if any(answers):
             self.transport.write(b"".join(answers))
 
     def _next(self) -> bytes | None:
@@ -105,8 +113,8 @@ class _Smtp(_Counting):
         self.buffer = rest
         if self.in_data:
             self.in_data = False
-            self.taken.value += 1
-            return b"250 taken\r\n"
+            self.thank(b"250 taken\r\n")
+            return b""
         return self._answer(head[:4].upper())
 
     def _answer(self, verb: bytes) -> bytes:
@@ -128,8 +136,7 @@ class _Http(_Counting):
         self.buffer += data
         while (size := self._size()) is not None and len(self.buffer) >= size:
             self.buffer = self.buffer[size:]
-            self.taken.value += 1
-            self.transport.write(ANSWER)
+            self.thank(ANSWER)
 
     def _size(self) -> int | None:
         """Of the request in the buffer, once its headers are there."""

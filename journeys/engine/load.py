@@ -73,9 +73,10 @@ def load(
     journeys: Mapping[UUID, LiveJourney],
     *,
     whole_past: Collection[UUID] = (),
+    messages: Mapping[UUID, Outgoing] | None = None,
 ) -> Loaded:
     """Runs with their flows, tags, devices and past. The past is read for those whose pointer doesn't say it all:
-    a retry, a dead lease, another version, and those named in `whole_past`."""
+    a retry, a dead lease, another version, and those named in `whole_past`. `messages` are at hand already."""
     versions = {row.version_id for row in rows} | {journeys[row.journey_id].version_id for row in rows}
     flows = flows_of(versions)
     add_tags(people)
@@ -89,7 +90,7 @@ def load(
         for row in rows
         if row.attempts or row.claim_token or row.moved or row.version_id != journeys[row.journey_id].version_id
     }
-    _add_past([run for run in runs if run.id in eventful or run.id in whole_past])
+    _add_past([run for run in runs if run.id in eventful or run.id in whole_past], messages or {})
     return Loaded(runs, flows, BatchTemplates())
 
 
@@ -111,7 +112,7 @@ def _run(row: LockedRun, people: Mapping[UUID, Person], journeys: Mapping[UUID, 
     )
 
 
-def _add_past(runs: Sequence[Run]) -> None:
+def _add_past(runs: Sequence[Run], known: Mapping[UUID, Outgoing]) -> None:
     if not runs:
         return
     by_id = {run.id: run for run in runs}
@@ -122,7 +123,7 @@ def _add_past(runs: Sequence[Run]) -> None:
         [list(by_id), first, end],
     )
     pending = [key for _, _, key, status, _ in rows if status == ExecutionStatus.PENDING]
-    messages = outgoing(pending)
+    messages = {**known, **outgoing(key for key in pending if key not in known)}
     for run_id, step_id, key, status, retry_count in rows:
         by_id[run_id].past[step_id] = Past(status, retry_count, messages.get(key))
 

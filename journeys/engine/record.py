@@ -91,7 +91,8 @@ def _record(
     locked = [LockedRun(*row) for row in rows]
     if len(locked) < len(mine):  # Their lease ended and another worker took them, or their contact was deleted.
         logger.warning("outcomes came too late", extra={"count": len(mine) - len(locked)})
-    loaded = load(locked, people, journeys)
+    sends = {key: send for key in outcomes if (send := sent[key].send) is not None}
+    loaded = load(locked, people, journeys, messages=sends)
     decisions = [
         decide(loaded, number, now, outcomes[mine[run.id]], go_on=go_on) for number, run in enumerate(loaded.runs)
     ]
