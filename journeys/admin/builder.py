@@ -126,4 +126,5 @@ def _draft(journey: Journey | None) -> Iterable[JourneyStep]:
 
 def _step_initial(step: JourneyStep) -> dict[str, Any]:
     names = ("key", "name", "action_type", "action_config", "condition", "on_failure", "is_active", "order")
-    return {name: getattr(step, name) for name in names} | {"delay": step.delay_minutes}
+    own = {name: getattr(step, name) for name in names}
+    return own | {"delay": step.delay_minutes, "expires_after_minutes": step.expires_after_minutes}

@@ -33,9 +33,9 @@ def delay_in_words(minutes: int) -> str:
 class DelayWidget(forms.MultiWidget):
     template_name = "journeys/admin/widgets/delay.html"
 
-    def __init__(self) -> None:
-        number = forms.NumberInput(attrs={"class": INPUT, "min": 0, "step": 1, "aria-label": "Wait: how many"})
-        unit = UnfoldAdminSelectWidget(choices=UNITS, attrs={"aria-label": "Wait: unit"})
+    def __init__(self, what: str = "Wait", least: int = 0) -> None:
+        number = forms.NumberInput(attrs={"class": INPUT, "min": least, "step": 1, "aria-label": f"{what}: how many"})
+        unit = UnfoldAdminSelectWidget(choices=UNITS, attrs={"aria-label": f"{what}: unit"})
         super().__init__({"number": number, "unit": unit})
 
     def decompress(self, value: int | None) -> list[Any]:

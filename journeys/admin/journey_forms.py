@@ -15,7 +15,7 @@ from unfold.widgets import (
 from journeys.actions.base import ConfigError
 from journeys.actions.registry import ACTIONS, parse_config
 from journeys.admin.config_form import config_fields, initial_config, raw_config
-from journeys.admin.fields import ConditionField, DelayField
+from journeys.admin.fields import ConditionField, DelayField, DelayWidget
 from journeys.admin.vocabulary import Vocabulary
 from journeys.engine.triggers import TRIGGERS, parse_trigger, unwrap
 from journeys.models import Journey, OnFailure
@@ -129,6 +129,11 @@ class StepForm(TypedForm):
     on_failure = forms.ChoiceField(
         label="If it finally fails", choices=FAILURE_CHOICES, widget=UnfoldAdminSelectWidget()
     )
+    expires_after_minutes = DelayField(
+        label="Skip it when it is late by",
+        help_text="After an outage or a pause. Empty: it is never too late.",
+        widget=DelayWidget("Expires after", least=1),
+    )
     is_active = forms.BooleanField(label="Switched on", required=False, widget=UnfoldBooleanSwitchWidget())
     # Last, and hidden: the page's order of steps.
     order = forms.IntegerField(required=False, widget=forms.HiddenInput)
@@ -160,6 +165,7 @@ class StepForm(TypedForm):
             "delay_minutes": entered["delay"] or 0,
             "condition": entered["condition"],
             "on_failure": entered["on_failure"],
+            "expires_after_minutes": entered["expires_after_minutes"],
             "is_active": entered["is_active"],
         }
         return {"key": entered["key"], **step} if entered["key"] else step

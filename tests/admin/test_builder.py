@@ -22,6 +22,8 @@ def test_a_journey_is_made_from_its_form_without_any_json():
         "config-subject": "Hello {{ user.first_name }}",
         "delay_number": "2",
         "delay_unit": "1440",
+        "expires_after_minutes_number": "3",
+        "expires_after_minutes_unit": "60",
         "on_failure": "stop",
         "condition_mode": "text",
         "condition_text": 'plan in ["premium", "gold"]',
@@ -32,10 +34,11 @@ def test_a_journey_is_made_from_its_form_without_any_json():
     assert (journey.name, journey.is_active, journey.priority) == ("Onboarding", True, 7)
     first, second = journey.steps.all()
     assert first.action_config == {"template": "welcome", "subject": "Hello {{ user.first_name }}"}
-    assert first.delay_minutes == 2 * 24 * 60
+    assert (first.delay_minutes, first.expires_after_minutes) == (2 * 24 * 60, 3 * 60)
     assert first.condition == {"field": "plan", "op": "in", "value": ["premium", "gold"]}
     assert (first.on_failure, first.is_active) == ("stop", True)
     assert (second.action_type, second.action_config) == ("apply_tag", {"tag": "onboarded"})
+    assert second.expires_after_minutes is None
 
 
 def test_the_page_of_a_journey_posts_back_to_the_same_version():
@@ -47,6 +50,7 @@ def test_the_page_of_a_journey_posts_back_to_the_same_version():
             "action_type": "trigger_webhook",
             "action_config": {"url": "https://example.com/hook", "headers": {"X-Key": "1"}},
             "delay_minutes": 90,
+            "expires_after_minutes": 60,
         },
         {"name": "Later", "action_type": "schedule_next", "action_config": {"at": "09:00", "days": ["mon", "fri"]}},
         {"name": "Points", "action_type": "grant_reward", "action_config": {"reward_type": "points", "value": "2.5"}},
@@ -87,6 +91,7 @@ def test_the_triggers_own_fields_are_entered_and_kept():
         ({"config-tag": ""}, "steps-0-config-tag", "This is required."),
         ({"config-tag": "x" * 101}, "steps-0-config-tag", "at most 100 characters"),
         ({"delay_number": "999999999", "delay_unit": "10080"}, "steps-0-delay", "ten years"),
+        ({"expires_after_minutes_number": "0"}, "steps-0-expires_after_minutes", "1"),
         ({"delay_number": "soon", "delay_unit": "1"}, "steps-0-delay", "whole number"),
         ({"condition_mode": "text", "condition_text": "plan ="}, "steps-0-condition", "line 1"),
         ({"condition_rows": '{"field": "", "op": "eq", "value": 1}'}, "steps-0-condition", "The field: must be"),
