@@ -155,9 +155,10 @@ class _Walk:
         if past is not None and past.message is not None:
             return self._dispatch(step, past.message)  # The same key and the same bytes again.
         try:
-            if not step.holds(self.run.facts(self.now)):
+            facts = self.run.facts(self.now)
+            if not step.holds(facts):
                 raise SkipStep("its condition does not hold")
-            prepared = ACTIONS[step.action_type].prepare(step.config, self.run.context(step, self.templates, self.now))
+            prepared = ACTIONS[step.action_type].prepare(step.config, self.run.context(step, facts, self.templates))
         except SkipStep as skip:
             self._finish(step, ExecutionStatus.SKIPPED, {"reason": str(skip)})
         except PermanentError as error:

@@ -55,11 +55,11 @@ class Run:
         """What conditions and messages may look at, as it is at this point of the run."""
         return self.person.facts(self.event, self.metadata, now)
 
-    def context(self, step: Step, templates: TemplateSource, now: datetime) -> StepContext:
+    def context(self, step: Step, facts: Facts, templates: TemplateSource) -> StepContext:
         """All that the step's action may look at."""
         return StepContext(
             execution_id=execution_id(self.id, step.id),
-            facts=self.facts(now),
+            facts=facts,
             contact=self.person.view,
             devices=self.person.devices,
             journey_id=self.journey.id,
@@ -68,7 +68,7 @@ class Run:
             step_key=step.key,
             step_name=step.name,
             templates=templates,
-            now=now,
+            now=facts.now,
         )
 
 

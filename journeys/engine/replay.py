@@ -219,7 +219,7 @@ def _begin(one: _Replay, loaded: Loaded, now: datetime) -> None:
         return
     try:
         prepared = ACTIONS[one.step.action_type].prepare(
-            one.step.config, one.run.context(one.step, loaded.templates, now)
+            one.step.config, one.run.context(one.step, one.run.facts(now), loaded.templates)
         )
     except SkipStep as skip:
         _finish(one, ExecutionStatus.SKIPPED, {"reason": str(skip)}, now)
