@@ -1,5 +1,6 @@
 """Work in several processes at once, begun together."""
 
+import gc
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -43,6 +44,7 @@ class _Child(Generic[T]):
 
     @staticmethod
     def _run(work: Callable[[], T], start: Any, warm_up: Callable[[], object] | None, pipe: Connection) -> None:
+        gc.freeze()  # As a worker's processes do.
         connections["default"].ensure_connection()
         if warm_up is not None:
             warm_up()
