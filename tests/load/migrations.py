@@ -49,17 +49,17 @@ FILL = (
     "INSERT INTO user_journeys (id, contact_id, journey_id, version_id, status, entry_key, event, metadata, "
     "started_at, failure_reason, exit_reason, due_at, previous_ended_at, attempts, deaths, moved, created_at, "
     "updated_at) SELECT {run}, {its_contact}, md5('j' || n % 10)::uuid, md5('v' || n % 10)::uuid, 'active', '', "
-    "'{{}}', '{{}}', now(), '', '', now() + interval '1 year', now(), 0, 0, false, now(), now() "
+    "'{{}}', '{{}}', {at}, '', '', now() + interval '1 year', {at}, 0, 0, false, {at}, {at} "
     "FROM generate_series(0, {rows} - 1) n",
     "INSERT INTO step_executions (id, user_journey_id, step_id, status, executed_at, result, error_message, "
-    "retry_count, created_at) SELECT {execution}, {run}, md5('s' || n % 10)::uuid, 'success', now(), "
-    "'{{\"tag\": \"t\"}}', '', 0, now() FROM generate_series(0, {rows} - 1) n",
+    "retry_count, created_at) SELECT {execution}, {run}, md5('s' || n % 10)::uuid, 'success', {at}, "
+    "'{{\"tag\": \"t\"}}', '', 0, {at} FROM generate_series(0, {rows} - 1) n",
     "INSERT INTO events (id, contact_id, name, properties, message_id, source, occurred_at, received_at) "
-    "SELECT {event}, {its_contact}, 'signup', '{{\"plan\": \"free\"}}', n, 'api', now(), now() "
+    "SELECT {event}, {its_contact}, 'signup', '{{\"plan\": \"free\"}}', n, 'api', {at}, {at} "
     "FROM generate_series(0, {rows} - 1) n",
     'INSERT INTO messages (id, contact_id, journey_id, step_id, channel, "to", subject, html, text, payload, status, '
     "error, created_at) SELECT {execution}, {its_contact}, md5('j' || n % 10)::uuid, md5('s' || n % 10)::uuid, "
-    "'email', 'a@example.com', 'Hello', '', 'Hello', '{{}}', 'sent', '', now() FROM generate_series(0, {rows} - 1) n",
+    "'email', 'a@example.com', 'Hello', '', 'Hello', '{{}}', 'sent', '', {at} FROM generate_series(0, {rows} - 1) n",
 )
 # What a worker writes, in its order, with the columns of the first migration.
 WRITE = (
@@ -105,6 +105,7 @@ def expressions(rows: int) -> dict[str, Any]:
         "rows": rows,
         "contact": contact.format("n"),
         "its_contact": contact.format("n / 10"),
+        "at": f"to_timestamp(({moment}) / 1000.0)",
         "run": ID.format(milliseconds=moment, salt="'r'"),
         "execution": ID.format(milliseconds=moment, salt="'x'"),
         "event": ID.format(milliseconds=moment, salt="'e'"),
