@@ -99,9 +99,10 @@ def _by_key(table: str, now: datetime, deadline: float, after: str) -> Place | N
         if _is_over(deadline):
             return Place(table, after)
         begun = time.monotonic()
+        # As an array, they are found once. As a subquery, once for each row, because PostgreSQL expects only one.
         execute(
-            f"DELETE FROM {table} WHERE id > %(after)s AND id <= %(last)s AND id IN (SELECT id FROM {table} "
-            f"WHERE id > %(after)s AND id <= %(last)s AND {kind.past} ORDER BY id FOR UPDATE SKIP LOCKED)",
+            f"DELETE FROM {table} WHERE id > %(after)s AND id <= %(last)s AND id = ANY(ARRAY(SELECT id FROM {table} "
+            f"WHERE id > %(after)s AND id <= %(last)s AND {kind.past} ORDER BY id FOR UPDATE SKIP LOCKED))",
             {"after": after, "last": last, "before": before},
         )
         after = str(last)
