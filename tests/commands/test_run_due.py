@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from journeys.engine.clock import database_clock
 from journeys.engine.ingest import Incoming, ingest
-from journeys.models import Heartbeat, RunStatus, UserJourney
+from journeys.models import Event, Heartbeat, RunStatus, UserJourney
 from tests.engine.test_cycle import tag, tags_of
 from tests.factories import make_journey
 
@@ -40,6 +40,14 @@ def test_the_future_cannot_be_tried_without_debug(settings):
     with pytest.raises(CommandError, match="--now: only with DEBUG"):
         call_command("run_due", "--now", "2036-12-24T09:00:00Z")
     assert tags_of() == set()
+
+
+def test_with_prune_it_first_removes_what_is_past_its_retention():
+    ingest([Incoming("u2", "login")], database_clock() - timedelta(days=400))
+    call_command("run_due")
+    assert Event.objects.count() == 2
+    call_command("run_due", "--prune")
+    assert Event.objects.get().contact.user_id == "u1"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django_q.models import OrmQ, Success
 from django_q.signing import SignedPackage
 
+from journeys import tasks
 from journeys.analytics import journey_numbers
 from journeys.engine import cycle, partitions, pruning, replay
 from journeys.engine.housekeeping import minute
@@ -217,3 +218,18 @@ def test_a_deleted_journey_takes_its_executions_of_every_month_with_it():
     assert delete_runs(journey.id) == 5
     assert not StepExecution.objects.exists()
     assert Journey.objects.filter(id=journey.id).exists()
+
+
+@pytest.mark.django_db
+def test_a_night_that_is_too_short_hands_on_to_the_next_task(monkeypatch: pytest.MonkeyPatch):
+    now = datetime.now(UTC)
+    make_journey("Tags", [TAG], now=now - 2 * YEAR)
+    enter(35, now - 2 * YEAR)
+    monkeypatch.setattr(tasks, "PRUNE_SECONDS", -1)
+    tasks.prune()
+    (next_task,) = OrmQ.objects.all()
+    assert (next_task.func(), next_task.args()[0]) == (tasks.PRUNE, "events")
+    assert Event.objects.count() == 35
+    monkeypatch.setattr(tasks, "PRUNE_SECONDS", 60)
+    tasks.prune(*next_task.args())
+    assert (OrmQ.objects.count(), Event.objects.count(), StepExecution.objects.count()) == (1, 0, 0)
