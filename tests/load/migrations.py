@@ -23,7 +23,7 @@ import django
 import psycopg
 from psycopg import sql
 
-DATABASE = "journeys_migrations_under_load"
+DATABASE = f"journeys_migrations_{os.getpid()}"
 MOST_SECONDS = 2.0
 WRITERS = 3
 BATCH = 20

@@ -4,7 +4,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from journeys.logic.ids import execution_id, uuid7
+from journeys.logic.ids import earliest_id, execution_id, execution_range, time_of, uuid7
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
@@ -30,3 +30,30 @@ def test_an_execution_has_one_id_with_its_runs_time():
     assert key.int >> 80 == run.int >> 80
     assert key != execution_id(run, UUID(int=8))
     assert key != execution_id(uuid7(NOW, random.Random(2).getrandbits), step)
+
+
+def test_the_earliest_id_of_a_moment_parts_the_keys_made_before_it_from_those_after():
+    chance = random.Random(3)
+    bound, tick = earliest_id(NOW), timedelta(milliseconds=1)
+    for _ in range(100):
+        assert uuid7(NOW - tick, chance.getrandbits) < bound <= uuid7(NOW, chance.getrandbits)
+        assert execution_id(uuid7(NOW - tick, chance.getrandbits), UUID(int=7)) < bound
+        assert bound <= execution_id(uuid7(NOW, chance.getrandbits), UUID(int=7))
+
+
+def test_a_key_tells_its_moment_to_the_millisecond():
+    chance = random.Random(4)
+    for year in (1970, 2026, 8999):
+        moment = datetime(year, 5, 6, 7, 8, 9, 123000, tzinfo=UTC)
+        assert time_of(uuid7(moment, chance.getrandbits)) == time_of(earliest_id(moment)) == moment
+
+
+def test_all_executions_of_some_runs_lie_in_their_range_and_those_of_others_do_not():
+    chance = random.Random(5)
+    runs = [uuid7(NOW + timedelta(days=days), chance.getrandbits) for days in (3, 1, 2)]
+    first, end = execution_range(runs)
+    for run in runs:
+        assert first <= execution_id(run, UUID(int=chance.getrandbits(128))) < end
+    for days in (0, 4):
+        other = uuid7(NOW + timedelta(days=days), chance.getrandbits)
+        assert not first <= execution_id(other, UUID(int=7)) < end
