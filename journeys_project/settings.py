@@ -261,6 +261,7 @@ UNFOLD = {
                     _page("Messages", "mail", "journeys.message"),
                     _page("Events", "bolt", "journeys.event"),
                     _page("Dead letters", "report", "journeys.deadletter"),
+                    _page("Breakers", "electrical_services", "journeys.breaker"),
                 ],
             },
             {

@@ -16,6 +16,7 @@ from journeys.checks import unconfigured_channels
 from journeys.engine.clock import database_clock
 from journeys.metrics import queue_state
 from journeys.models import (
+    BreakerState,
     ExecutionStatus,
     Heartbeat,
     Journey,
@@ -103,6 +104,11 @@ def stuck(now: datetime) -> list[Stuck]:
     if queue.dead_leases:
         why = "The worker that had them was lost. Another takes them over as soon as one runs."
         found.append(Stuck(f"{queue.dead_leases:,} runs were left behind", why))
+    for breaker in queue.breakers[:5]:
+        if breaker.state(now) == BreakerState.OPEN:
+            since = ago((now - breaker.opened_at).total_seconds()) if breaker.opened_at else ""
+            what = f"Nothing gets through to {breaker.destination} for {since}"
+            found.append(Stuck(what, breaker.last_error[:200], reverse("admin:journeys_breaker_changelist")))
     for kind, missing, names in unconfigured_channels():
         why = f"{missing} is not set; used by {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}."
         what = "is captured, not sent" if settings.DEBUG else "can't send"

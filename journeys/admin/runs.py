@@ -27,6 +27,22 @@ class JourneyFilter(admin.SimpleListFilter):
         return queryset.filter(journey_id=as_uuid(self.value() or "")) if self.value() else queryset
 
 
+class StepsJourneyFilter(JourneyFilter):
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(step__journey_id=as_uuid(self.value() or "")) if self.value() else queryset
+
+
+class ActionFilter(admin.SimpleListFilter):
+    title = "action"
+    parameter_name = "action_type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(kind, action.label) for kind, action in ACTIONS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(step__action_type=self.value()) if self.value() else queryset
+
+
 @admin.register(UserJourney)
 class RunAdmin(ReadOnlyAdmin):
     list_display = ("person", "journey_name", "state", "at_step", "next_at", "started_at")

@@ -16,7 +16,7 @@ from journeys.api.bodies import INSTANT, LettersBody, LettersFilter
 from journeys.api.paging import page
 from journeys.engine import wake
 from journeys.engine.clock import database_clock
-from journeys.engine.letters import Letters, chosen, dismiss_all, replay_all
+from journeys.engine.letters import Found, chosen, dismiss_all, replay_all
 
 TAGS = ("dead letters",)
 FILTERS = (
@@ -58,11 +58,11 @@ class DeadLettersView(ApiView):
 class _DecideView(ApiView):
     needs = {"POST": ("journeys.change_deadletter",)}
 
-    def decide(self, request: Request, act: Callable[[Letters, int, datetime], int]) -> Response:
+    def decide(self, request: Request, act: Callable[[Found, int, datetime], int]) -> Response:
         body = reading.parse(LettersBody, request.data)
         if body.count is None:
             return answer(DecidedOut(count=chosen(body.letters()).count(), done=False))
-        done = act(body.letters(), body.count, database_clock())
+        done = act(chosen(body.letters()), body.count, database_clock())
         wake.after_commit()
         return answer(DecidedOut(count=done, done=True))
 

@@ -8,9 +8,12 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from journeys.engine.replay import dismiss, replay
-from journeys.models import DeadLetter
+from journeys.models import DeadLetter, StepExecution
 
 BATCH = 1_000
+
+Found = QuerySet[DeadLetter] | QuerySet[StepExecution]
+"""Dead letters, chosen by whatever a page or a caller filters them by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +53,19 @@ def chosen(letters: Letters) -> QuerySet[DeadLetter]:
     return found.filter(**{name: value for name, value in wanted.items() if value})
 
 
-def replay_all(letters: Letters, expected: int, now: datetime) -> int:
+def replay_all(found: Found, expected: int, now: datetime) -> int:
     """Queue them all to be tried again; how many it were. Raises CountChanged. The caller wakes a worker."""
-    return _all(letters, expected, lambda keys: replay(keys, now))
+    return _all(found, expected, lambda keys: replay(keys, now))
 
 
-def dismiss_all(letters: Letters, expected: int, now: datetime) -> int:
+def dismiss_all(found: Found, expected: int, now: datetime) -> int:
     """Take them all off the list; how many it were. Raises CountChanged."""
-    return _all(letters, expected, lambda keys: dismiss(keys, now))
+    return _all(found, expected, lambda keys: dismiss(keys, now))
 
 
-def _all(letters: Letters, expected: int, act: Callable[[Collection[UUID]], int]) -> int:
+def _all(found: Found, expected: int, act: Callable[[Collection[UUID]], int]) -> int:
     """Whom the caller confirmed, and nobody who came since. Broken off in the middle, the rest are still there."""
-    keys = list(chosen(letters).order_by("dead_at", "id").values_list("id", flat=True))
+    keys = list(found.order_by("dead_at", "id").values_list("id", flat=True))
     if len(keys) != expected:
         raise CountChanged(len(keys), expected)
     return sum(act(keys[start : start + BATCH]) for start in range(0, len(keys), BATCH))

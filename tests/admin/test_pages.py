@@ -27,7 +27,7 @@ from tests.factories import NOON, make_contact, make_journey
 
 pytestmark = pytest.mark.django_db
 
-LISTS = ["userjourney", "stepexecution", "event", "contact", "message", "tag", "reward", "deadletter"]
+LISTS = ["userjourney", "stepexecution", "event", "contact", "message", "tag", "reward", "deadletter", "breaker"]
 
 
 def populate(people: int) -> None:
