@@ -166,6 +166,6 @@ def _run_row(d: Decision, now: datetime, token: UUID, lease_until: datetime) -> 
         d.run.id, d.status, d.version_id, d.step_id, d.step_due_at if live else None,
         d.due_at if live and not parked else None, d.due_at if parked else None, d.previous_ended_at, d.attempts,
         d.slot_at, token if sending or d.has_pending else None, lease_until if sending else None,
-        d.run.deaths if sending else 0, d.moved, now if d.status == RunStatus.COMPLETED else None,
+        d.run.deaths if sending or d.has_pending else 0, d.moved, now if d.status == RunStatus.COMPLETED else None,
         now if d.status == RunStatus.FAILED else None, d.failure_reason, now,
     )  # fmt: skip

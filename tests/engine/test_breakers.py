@@ -15,6 +15,7 @@ from journeys.actions import http
 from journeys.actions.base import Outgoing
 from journeys.engine import breakers, housekeeping, replay
 from journeys.engine.breakers import learn
+from journeys.engine.claim import claim
 from journeys.engine.cycle import work
 from journeys.engine.dispatch import Parcel
 from journeys.engine.ingest import Incoming, ingest
@@ -336,6 +337,19 @@ def test_of_all_workers_one_probes(hooks):
     for worker in workers:
         worker.join(30)
     assert sorted(went) == [0, 0, 0, 1]
+
+
+def test_a_run_that_workers_died_of_is_still_known_for_it_after_a_wait(hooks):
+    start(1, hook(hooks.url))
+    claim(NOW, 10)  # ... and the worker dies here.
+    UserJourney.objects.update(lease_until=datetime.now(UTC) - SECOND)
+    heard(to(hooks.url), *[DOWN] * 5)
+    work_at(NOW)
+    run = UserJourney.objects.get()
+    assert (run.deaths, run.attempts, run.due_at) == (1, 0, NOW + MINUTE)
+    work_at(NOW + MINUTE)
+    run.refresh_from_db()
+    assert (run.status, run.deaths, len(hooks.received)) == (RunStatus.COMPLETED, 0, 1)
 
 
 def test_a_person_with_messages_elsewhere_gets_those(hooks):
