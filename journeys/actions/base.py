@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -64,8 +64,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-@dataclass(frozen=True, slots=True)
-class ContactView:
+class ContactView(NamedTuple):
     """The contact as an action sees it."""
 
     id: UUID
@@ -102,8 +101,7 @@ class TemplateSource(Protocol):
     def get(self, channel: str, name: str) -> TemplateText | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class StepContext:
+class StepContext(NamedTuple):
     """All that `prepare` may look at."""
 
     execution_id: UUID
@@ -149,6 +147,8 @@ class Action(ABC, Generic[C]):
     description: ClassVar[str]
     config_class: type[C]
     needs_devices: ClassVar[bool] = False
+    needs_tags: ClassVar[bool] = False
+    """Whether `prepare` looks at the contact's tags, as every template may."""
 
     def parse(self, raw: Mapping[str, Any]) -> C:
         """The typed config. Raises ConfigError naming each field that is wrong."""
@@ -165,6 +165,7 @@ class Action(ABC, Generic[C]):
 class OutsideAction(Action[C]):
     """An action whose effect leaves the system."""
 
+    needs_tags = True
     channel: ClassVar[str]
     concurrency: ClassVar[int] = 8
     """How many messages of this channel are sent at once by one worker."""

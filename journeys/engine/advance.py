@@ -104,7 +104,7 @@ class _Walk:
         past = self.past.get(step.id)
         if past is not None and past.status == ExecutionStatus.PENDING:
             self._write(step, ExecutionStatus.SKIPPED, result={"reason": "the step was removed"})
-            self.decision.counts[(self.run.journey.id, step.id, What.SKIPPED)] += 1
+            self.decision.count(What.SKIPPED, step.id)
 
     def go(self, go_on: bool = True) -> None:
         """Take steps until one is not due, one sends, or none is left."""
@@ -142,7 +142,7 @@ class _Walk:
         self.stopped = True
         self.decision.status, self.decision.failure_reason = status, reason
         self.decision.step_id = self.last_step_id
-        self.decision.counts[(self.run.journey.id, None, what)] += 1
+        self.decision.count(what)
 
     # One step
 
@@ -225,7 +225,7 @@ class _Walk:
 
     def _fail(self, step: Step, error: str) -> None:
         self._write(step, ExecutionStatus.FAILED, error=error, dead=True)
-        self.decision.counts[(self.run.journey.id, step.id, What.FAILED)] += 1
+        self.decision.count(What.FAILED, step.id)
         self.decision.previous_ended_at = self.now
         if step.on_failure == STOP:
             self.last_step_id = step.id
@@ -240,10 +240,10 @@ class _Walk:
         result: Mapping[str, Any],
         effects: tuple[InsideEffect, ...] = (),
     ) -> None:
-        self._write(step, status, result=result)
+        key = self._write(step, status, result=result)
         what = What.SUCCESS if status == ExecutionStatus.SUCCESS else What.SKIPPED
-        self.decision.counts[(self.run.journey.id, step.id, what)] += 1
-        override = self._cause(effects, execution_id(self.run.id, step.id))
+        self.decision.count(what, step.id)
+        override = self._cause(effects, key)
         self.decision.previous_ended_at = self.now
         self._wait_for_next(step, override)
 
@@ -257,7 +257,8 @@ class _Walk:
         result: Mapping[str, Any] | None = None,
         error: str = "",
         dead: bool = False,
-    ) -> None:
+    ) -> UUID:
+        """Note the step's execution; its id."""
         key = execution_id(self.run.id, step.id)
         pending = status == ExecutionStatus.PENDING
         self.decision.executions[key] = Execution(
@@ -272,6 +273,7 @@ class _Walk:
             dead_at=self.now if dead else None,
         )
         self.past[step.id] = Past(status, self.attempts)
+        return key
 
     def _cause(self, effects: tuple[InsideEffect, ...], key: UUID) -> ScheduleNext | None:
         """Note the effects, and let this run's later steps see them."""

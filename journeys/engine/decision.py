@@ -1,11 +1,10 @@
 """What deciding takes in and gives out, as values: a locked Run with its past, and the Decision that is written."""
 
 import random
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -23,8 +22,7 @@ from journeys.logic.retry import RetryPolicy, retry_delay
 from journeys.models import ExecutionStatus, RunStatus, What
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(NamedTuple):
     """What is known of an execution that is there already. `message` is what it is sending, while it is pending."""
 
     status: str
@@ -111,7 +109,12 @@ class Decision:
     slot_at: datetime | None = None
     has_pending: bool = False
     """That a message is committed that this decision does not send."""
-    counts: Counter[Counted] = field(default_factory=Counter)
+    counts: list[Counted] = field(default_factory=list)
+    """What happened, once for each time."""
+
+    def count(self, what: What, step_id: UUID | None = None) -> None:
+        """Note that this happened to the step, or without one to the run."""
+        self.counts.append((self.run.journey.id, step_id, what))
 
     def own_slot(self, now: datetime) -> datetime | None:
         """The slot that was reserved for the send when it was put off, if that is now."""
@@ -136,13 +139,13 @@ def fail_run(run: Run, reason: str, now: datetime) -> Decision:
     """The decision that ends a run as failed, and with it the execution that it has pending."""
     decision = Decision(run, status=RunStatus.FAILED, step_id=run.step_id, version_id=run.version_id, moved=run.moved)
     decision.failure_reason, decision.previous_ended_at = reason, now
-    decision.counts[(run.journey.id, None, What.FAILED)] += 1
+    decision.count(What.FAILED)
     past = run.past.get(run.step_id) if run.step_id is not None else None
     if run.step_id is not None and past is not None and past.status == ExecutionStatus.PENDING:
         key = execution_id(run.id, run.step_id)
         failed = ExecutionStatus.FAILED
         decision.executions[key] = Execution(key, run.step_id, failed, now, now, {}, reason, run.attempts, now)
-        decision.counts[(run.journey.id, run.step_id, What.FAILED)] += 1
+        decision.count(What.FAILED, run.step_id)
         if past.message is not None:
             decision.outcomes.append((key, Undelivered(reason, permanent=True), True))
     return decision

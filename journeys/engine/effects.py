@@ -1,15 +1,16 @@
 """Writing decisions down, set by set, in the caller's transaction. The caller holds the contacts' and runs' locks."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from journeys.actions.base import Outgoing
 from journeys.engine.decision import Decision, Execution
-from journeys.engine.sql import execute, insert, update
-from journeys.engine.tally import Counted, append
+from journeys.engine.sql import execute, insert, pipelined, transpose, unnest, update
+from journeys.engine.tally import append
 from journeys.logic.effects import (
     ApplyTag,
     Delivered,
@@ -46,6 +47,8 @@ RUN_COLUMNS = {
     "completed_at": "timestamptz", "failed_at": "timestamptz", "failure_reason": "text", "updated_at": "timestamptz",
 }  # fmt: skip
 
+TAGGED = {"name": "text", "contact_id": "uuid", "execution_id": "uuid"}
+
 
 class ExecutedTwice(Exception):
     """A step was about to be executed that is executed already. The transaction must not commit."""
@@ -56,20 +59,22 @@ def write(decisions: Sequence[Decision], now: datetime, token: UUID, lease_until
 
     Runs that have something to send keep the claim `token` until `lease_until` (real clock); the others are let go.
     """
-    write_executions(decisions)
-    write_inside([pair for decision in decisions for pair in decision.effects], decisions, now)
-    write_messages(decisions)
-    write_outcomes([outcome for decision in decisions for outcome in decision.outcomes], now)
-    counts: Counter[Counted] = Counter()
-    for decision in decisions:
-        counts.update(decision.counts)
-    append(counts, now)
-    update("user_journeys", RUN_COLUMNS, [_run_row(decision, now, token, lease_until) for decision in decisions])
+    with writing(decisions, now):
+        update("user_journeys", RUN_COLUMNS, [_run_row(decision, now, token, lease_until) for decision in decisions])
 
 
-def write_executions(decisions: Iterable[Decision]) -> None:
+@contextmanager
+def writing(decisions: Sequence[Decision], now: datetime) -> Iterator[None]:
+    """Write what decisions say of everything but whose turn it is next, which the caller writes within."""
     rows = [_execution_row(d.run.id, execution) for d in decisions for execution in d.executions.values()]
-    if len(insert("step_executions", EXECUTION_COLUMNS, rows, KEEP_FINAL + " RETURNING id")) != len(rows):
+    with pipelined():
+        executions = insert("step_executions", EXECUTION_COLUMNS, rows, KEEP_FINAL)
+        _write_inside([pair for decision in decisions for pair in decision.effects], decisions, now)
+        _write_messages(decisions)
+        _write_outcomes([outcome for decision in decisions for outcome in decision.outcomes], now)
+        append(Counter(counted for decision in decisions for counted in decision.counts), now)
+        yield
+    if executions.count != len(rows):
         raise ExecutedTwice("a step of this batch is executed already")
 
 
@@ -80,7 +85,7 @@ def _execution_row(run_id: UUID, e: Execution) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def write_inside(effects: Sequence[tuple[Any, UUID]], decisions: Sequence[Decision], now: datetime) -> None:
+def _write_inside(effects: Sequence[tuple[Any, UUID]], decisions: Sequence[Decision], now: datetime) -> None:
     """Tags, rewards, and what a provider's answer says of devices and chats."""
     owners = {key: d.run.person.id for d in decisions for _, key in d.effects}
     _write_tags([(owners[key], effect, key) for effect, key in effects], now)
@@ -122,9 +127,9 @@ def _write_tags(effects: Iterable[tuple[UUID, Any, UUID]], now: datetime) -> Non
         execute(
             "INSERT INTO contact_tags (contact_id, tag_id, execution_id, applied_at) "
             "SELECT new.contact_id, tags.id, new.execution_id, %s "
-            "FROM unnest(%s::text[], %s::uuid[], %s::uuid[]) AS new (name, contact_id, execution_id) "
+            f"FROM {unnest(TAGGED)} AS new (name, contact_id, execution_id) "
             "JOIN tags USING (name) ON CONFLICT DO NOTHING",
-            [now, *map(list, zip(*applied, strict=True))],
+            [now, *transpose(TAGGED, applied)],
         )
     if removed:
         execute(
@@ -134,7 +139,7 @@ def _write_tags(effects: Iterable[tuple[UUID, Any, UUID]], now: datetime) -> Non
         )
 
 
-def write_messages(decisions: Iterable[Decision]) -> None:
+def _write_messages(decisions: Iterable[Decision]) -> None:
     columns = {f'"{name}"': kind for name, kind in MESSAGE_COLUMNS.items()}  # TO is a reserved word.
     insert("messages", columns, [_message_row(d, m, step_id) for d in decisions for m, step_id in d.messages])
 
@@ -146,7 +151,7 @@ def _message_row(d: Decision, m: Outgoing, step_id: UUID) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def write_outcomes(outcomes: Iterable[tuple[UUID, Outcome, bool]], now: datetime) -> None:
+def _write_outcomes(outcomes: Iterable[tuple[UUID, Outcome, bool]], now: datetime) -> None:
     """What became of messages. One that is to be tried again stays pending, with the last error."""
     rows: list[tuple[UUID, MessageStatus, str, datetime | None]] = []
     for key, outcome, final in outcomes:

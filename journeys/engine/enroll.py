@@ -41,7 +41,7 @@ def enroll(entries: Sequence[Entry], now: datetime) -> list[bool]:
     """Start a run for each entry whose contact was never in that journey; which of them did start."""
     rows = [_row(entry, now) for entry in entries]
     # Without a target: any unique index that a row conflicts with means that there is such a run already.
-    inserted = insert("user_journeys", COLUMNS, rows, "ON CONFLICT DO NOTHING RETURNING id")
+    inserted = insert("user_journeys", COLUMNS, rows, "ON CONFLICT DO NOTHING RETURNING id").rows
     born = {run_id for (run_id,) in inserted}
     started = [row[0] in born for row in rows]
     counts: Counter[Counted] = Counter(

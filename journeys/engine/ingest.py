@@ -17,7 +17,7 @@ from journeys.engine.enroll import Entry, enroll
 from journeys.engine.flows import LiveJourney, flows_of, lock_triggered
 from journeys.engine.people import COLUMNS as PERSON_COLUMNS
 from journeys.engine.people import Person, add_tags, by_user_id, person_of
-from journeys.engine.sql import execute, insert, query
+from journeys.engine.sql import execute, insert, query, uuids
 from journeys.logic.flow import Flow
 from journeys.logic.instants import iso
 from journeys.models import EventSource
@@ -100,7 +100,7 @@ def _lock_contacts(user_ids: set[str], now: datetime) -> dict[str, Person]:
         },
         [(new_id(now), user_id, "", "", "", "", {}, False, now, now) for user_id in sorted(user_ids)],
         "ON CONFLICT DO NOTHING RETURNING id, user_id",
-    )  # fmt: skip
+    ).rows  # fmt: skip
     rows = query(
         f"SELECT {PERSON_COLUMNS} FROM contacts WHERE user_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
         [list(user_ids)],
@@ -153,7 +153,7 @@ def _answered(events: Sequence[Incoming], people: Mapping[str, Person]) -> dict[
     }
     if not keys:
         return {}
-    rows = query("SELECT id, event_id, started FROM event_keys WHERE id = ANY(%s)", [list(keys)])
+    rows = query("SELECT id, event_id, started::text FROM event_keys WHERE id = ANY(%s)", [uuids(keys)])
     return {
         key: Answer("duplicate", event_id, keys[key], tuple(UUID(journey_id) for journey_id in json.loads(started)))
         for key, event_id, started in rows
@@ -199,7 +199,8 @@ def _start(fresh: Mapping[int, _Event], live: Mapping[UUID, LiveJourney], now: d
         flow = flows[journey.version_id]
         if isinstance(flow, Flow):
             by_trigger.setdefault(flow.trigger_type, []).append((journey, flow))
-    add_tags({event.person.id: event.person for event in fresh.values()})
+    if any(flow.admission_reads_tags for candidates in by_trigger.values() for _, flow in candidates):
+        add_tags({event.person.id: event.person for event in fresh.values()})
     entries = [(event, entry) for event in fresh.values() for entry in _entries(event, by_trigger, now)]
     for (event, entry), started in zip(entries, enroll([entry for _, entry in entries], now), strict=True):
         if started:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from journeys.actions.base import Outgoing, TemplateText
@@ -11,19 +11,19 @@ from journeys.actions.registry import ACTIONS
 from journeys.engine.decision import Past, Run
 from journeys.engine.flows import LiveJourney, flows_of
 from journeys.engine.people import Person, add_devices, add_tags
-from journeys.engine.sql import query
+from journeys.engine.sql import query, uuids
+from journeys.logic.facts import Lazy
 from journeys.logic.flow import Flow
 from journeys.logic.ids import execution_range
 from journeys.models import ExecutionStatus, MessageTemplate
 
 RUN_COLUMNS = (
     "id, contact_id, journey_id, version_id, current_step_id, step_due_at, previous_ended_at, attempts, deaths, moved, "
-    "slot_at, event, metadata, claim_token, lease_until"
+    "slot_at, event::text, metadata::text, claim_token, lease_until"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LockedRun:
+class LockedRun(NamedTuple):
     """A row of RUN_COLUMNS."""
 
     id: UUID
@@ -79,10 +79,11 @@ def load(
     a retry, a dead lease, another version, and those named in `whole_past`. `messages` are at hand already."""
     versions = {row.version_id for row in rows} | {journeys[row.journey_id].version_id for row in rows}
     flows = flows_of(versions)
-    add_tags(people)
-    if any(
-        ACTIONS[kind].needs_devices for flow in flows.values() if isinstance(flow, Flow) for kind in flow.action_types
-    ):
+    compiled = [flow for flow in flows.values() if isinstance(flow, Flow)]
+    actions = [ACTIONS[kind] for kind in {kind for flow in compiled for kind in flow.action_types}]
+    if any(flow.conditions_read_tags for flow in compiled) or any(action.needs_tags for action in actions):
+        add_tags(people)
+    if any(action.needs_devices for action in actions):
         add_devices(people)
     runs = [_run(row, people, journeys) for row in rows]
     eventful = {
@@ -107,7 +108,7 @@ def _run(row: LockedRun, people: Mapping[UUID, Person], journeys: Mapping[UUID, 
         deaths=row.deaths,
         moved=row.moved,
         slot_at=row.slot_at,
-        event=json.loads(row.event),
+        event=Lazy(lambda: json.loads(row.event)),
         metadata=json.loads(row.metadata),
     )
 
@@ -120,7 +121,7 @@ def _add_past(runs: Sequence[Run], known: Mapping[UUID, Outgoing]) -> None:
     rows = query(
         "SELECT user_journey_id, step_id, id, CASE WHEN replay_at IS NULL THEN status ELSE 'failed' END, retry_count "
         "FROM step_executions WHERE user_journey_id = ANY(%s) AND id >= %s AND id < %s",
-        [list(by_id), first, end],
+        [uuids(by_id), first, end],
     )
     pending = [key for _, _, key, status, _ in rows if status == ExecutionStatus.PENDING]
     messages = {**known, **outgoing(key for key in pending if key not in known)}
@@ -134,8 +135,8 @@ def outgoing(execution_ids: Iterable[UUID]) -> dict[UUID, Outgoing]:
     if not keys:
         return {}
     rows = query(
-        'SELECT id, channel, "to", subject, html, text, payload, created_at FROM messages WHERE id = ANY(%s)',
-        [keys],
+        'SELECT id, channel, "to", subject, html, text, payload::text, created_at FROM messages WHERE id = ANY(%s)',
+        [uuids(keys)],
     )
     return {
         key: Outgoing(key, channel, to, subject, html, text, json.loads(payload), created_at)

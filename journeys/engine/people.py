@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from journeys.actions.base import ContactView, DeviceView
-from journeys.engine.sql import query
-from journeys.logic.facts import Facts, contact_mapping
+from journeys.engine.sql import query, uuids
+from journeys.logic.facts import Facts, Lazy, contact_mapping
 
 logger = logging.getLogger(__name__)
 
 COLUMNS = (
-    "id, user_id, email, telegram_chat_id, telegram_dead_at, timezone, locale, attributes, is_test, last_event_at, "
-    "created_at"
+    "id, user_id, email, telegram_chat_id, telegram_dead_at, timezone, locale, attributes::text, is_test, "
+    "last_event_at, created_at"
 )
 
 
@@ -46,17 +46,17 @@ class Person:
             return ZoneInfo(settings.TIME_ZONE)
 
     def mark_chat_dead(self) -> None:
-        self.view = replace(self.view, telegram_dead=True)
+        self.view = self.view._replace(telegram_dead=True)
 
     def facts(self, event: Mapping[str, Any], metadata: Mapping[str, Any], now: datetime) -> Facts:
         """What conditions and messages may look at. `event` is the run's own copy of what started it."""
-        whole_event = {**metadata, **event, "properties": metadata}
+        whole_event = Lazy(lambda: {**metadata, **event, "properties": metadata})
         return Facts(user=self.user, event=whole_event, metadata=metadata, tags=frozenset(self.tags), now=now)
 
 
 def lock_people(ids: Collection[UUID]) -> dict[UUID, Person]:
     """Lock contacts in the order of their ids, and read them as they are under the lock."""
-    rows = query(f"SELECT {COLUMNS} FROM contacts WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [list(ids)])
+    rows = query(f"SELECT {COLUMNS} FROM contacts WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [uuids(ids)])
     return {row[0]: person_of(row) for row in rows}
 
 
@@ -80,7 +80,7 @@ def add_tags(people: Mapping[UUID, Person]) -> None:
     """Read the tags of all of them, in one query."""
     rows = query(
         "SELECT contact_id, name FROM contact_tags JOIN tags ON tags.id = tag_id WHERE contact_id = ANY(%s)",
-        [list(people)],
+        [uuids(people)],
     )
     for contact_id, name in rows:
         people[contact_id].tags.add(name)
@@ -90,7 +90,7 @@ def add_devices(people: Mapping[UUID, Person]) -> None:
     """Read the devices of all of them, in one query, oldest first."""
     rows = query(
         "SELECT contact_id, id, kind, token, p256dh, auth FROM devices WHERE contact_id = ANY(%s) ORDER BY id",
-        [list(people)],
+        [uuids(people)],
     )
     for contact_id, *device in rows:
         people[contact_id].devices.append(DeviceView(*device))

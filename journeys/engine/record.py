@@ -16,7 +16,7 @@ from journeys.engine.limits import hold
 from journeys.engine.load import RUN_COLUMNS, LockedRun, load
 from journeys.engine.people import lock_people
 from journeys.engine.poison import Poison, told_apart
-from journeys.engine.sql import execute, query
+from journeys.engine.sql import execute, query, uuids
 from journeys.logic.effects import Outcome
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def _record(
     rows = query(
         f"SELECT {RUN_COLUMNS} FROM user_journeys WHERE id = ANY(%s) AND claim_token = %s AND status = 'active' "
         "ORDER BY id FOR NO KEY UPDATE",
-        [list(mine), token],
+        [uuids(mine), token],
     )
     locked = [LockedRun(*row) for row in rows]
     if len(locked) < len(mine):  # Their lease ended and another worker took them, or their contact was deleted.

@@ -7,7 +7,7 @@ original bytes; the run's pointer does not move.
 import logging
 import random
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from journeys.engine.breakers import learn
 from journeys.engine.clock import Clock
 from journeys.engine.decision import Decision, Execution, Run, retry_policy
 from journeys.engine.dispatch import Parcel, dispatch
-from journeys.engine.effects import write_executions, write_inside, write_messages, write_outcomes
+from journeys.engine.effects import writing
 from journeys.engine.flows import lock_journeys
 from journeys.engine.lease import NO_LEASE, Lease, new_lease
 from journeys.engine.limits import Turn, turns_of
@@ -298,33 +298,25 @@ def _note(one: _Replay, status: ExecutionStatus, result: Mapping[str, Any], erro
         dead_at=now if failed else None,
     )
     if not pending:
-        one.decision.counts[one.run.journey.id, one.step_id, What(status.value)] += 1
+        one.decision.count(What(status.value), one.step_id)
 
 
 def _write(batch: _Batch, replays: Iterable[_Replay], now: datetime) -> None:
     """Write what became of them, and who has them now: a replay that sends stays ours until its lease ends."""
     replays = list(replays)
-    decisions: Sequence[Decision] = [one.decision for one in replays]
-    write_executions(decisions)
-    write_inside([pair for decision in decisions for pair in decision.effects], decisions, now)
-    write_messages(decisions)
-    write_outcomes([outcome for decision in decisions for outcome in decision.outcomes], now)
-    counts: Counter[Counted] = Counter()
-    for decision in decisions:
-        counts.update(decision.counts)
-    append(counts, now)
     columns = {
         "id": "uuid", "replay_at": "timestamptz", "slot_at": "timestamptz", "claim_token": "uuid",
         "lease_until": "timestamptz",
     }  # fmt: skip
     lease = batch.lease
-    update(
-        "step_executions",
-        columns,
-        [
-            (one.id, now, None, lease.token, lease.until)
-            if one.sends
-            else (one.id, one.waits_until, one.slot_at, None, None)
-            for one in replays
-        ],
-    )
+    with writing([one.decision for one in replays], now):
+        update(
+            "step_executions",
+            columns,
+            [
+                (one.id, now, None, lease.token, lease.until)
+                if one.sends
+                else (one.id, one.waits_until, one.slot_at, None, None)
+                for one in replays
+            ],
+        )

@@ -11,7 +11,17 @@ from journeys.logic.condition_values import CHECKS, ConditionError, fault_in_tex
 from journeys.logic.facts import MISSING, Facts
 from journeys.logic.operators import OPERATORS
 
-__all__ = ["OPERATORS", "ConditionError", "Facts", "Predicate", "compile", "evaluate", "fields", "validate"]
+__all__ = [
+    "OPERATORS",
+    "ConditionError",
+    "Facts",
+    "Predicate",
+    "compile",
+    "evaluate",
+    "fields",
+    "reads_tags",
+    "validate",
+]
 
 Predicate = Callable[[Facts], bool]
 
@@ -45,6 +55,11 @@ def compile(condition: Any) -> Predicate:
 def fields(condition: Any) -> list[str]:
     """The dotted paths that a valid condition reads, each once, in order."""
     return list(dict.fromkeys(leaf["field"] for leaf in _leaves(condition)))
+
+
+def reads_tags(condition: Any) -> bool:
+    """Whether a valid condition looks at the contact's tags."""
+    return any(field.removeprefix("user.").split(".")[0] == "tags" for field in fields(condition))
 
 
 def _leaves(condition: Any) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """What conditions and templates look at: the contact, the event that started the run, metadata and tags."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -18,6 +18,7 @@ CONTACT_COLUMNS = (
     "last_event_at",
 )
 """Names that mean a column of the contact in `user.*`, whatever its attributes hold."""
+_NO_COLUMNS = dict.fromkeys(CONTACT_COLUMNS)
 
 
 class _Missing(Enum):
@@ -25,6 +26,31 @@ class _Missing(Enum):
 
 
 MISSING: Final = _Missing.MISSING
+
+
+class Lazy(Mapping[str, Any]):
+    """A mapping that is made when somebody first looks into it: most runs never ask for their event."""
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        self._make = make
+        self._made: Mapping[str, Any] | None = None
+
+    @property
+    def _content(self) -> Mapping[str, Any]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __getitem__(self, name: str) -> Any:
+        return self._content[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content)
+
+    def __len__(self) -> int:
+        return len(self._content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +95,8 @@ def contact_mapping(attributes: Mapping[str, Any], columns: Mapping[str, Any]) -
 
     Columns are CONTACT_COLUMNS by name; an instant becomes text, and an empty text is a missing value.
     """
-    named = {name: _as_json(columns.get(name)) for name in CONTACT_COLUMNS}
-    return {**attributes, **named, "attributes": attributes}
+    known = {name: iso(value) if isinstance(value, datetime) else value or None for name, value in columns.items()}
+    return {**attributes, **_NO_COLUMNS, **known, "attributes": attributes}
 
 
 def event_mapping(name: str, message_id: str, occurred_at: datetime, properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +111,3 @@ def _descend(value: Any, segments: tuple[str, ...] | list[str]) -> Any:
             return MISSING
         value = value.get(segment)
     return MISSING if value is None else value
-
-
-def _as_json(value: Any) -> Any:
-    return iso(value) if isinstance(value, datetime) else value or None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from journeys.logic.conditions import Facts
+from journeys.logic.conditions import Facts, reads_tags
 from journeys.logic.conditions import compile as compile_condition
 
 OnFailure = str
@@ -40,10 +40,20 @@ class Step:
 class Flow:
     """The active steps of one version, in order."""
 
-    def __init__(self, steps: Sequence[Step], trigger_type: str, admits: Callable[[Facts], bool]) -> None:
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        trigger_type: str,
+        admits: Callable[[Facts], bool],
+        *,
+        admission_reads_tags: bool = True,
+        conditions_read_tags: bool = True,
+    ) -> None:
         self.steps = tuple(steps)
         self.trigger_type = trigger_type
         self.admits = admits
+        self.admission_reads_tags = admission_reads_tags
+        self.conditions_read_tags = conditions_read_tags
         self.action_types = frozenset(step.action_type for step in steps)
         self._position = {step.id: number for number, step in enumerate(steps)}
 
@@ -89,4 +99,10 @@ def compile_flow(definition: Mapping[str, Any], parse_config: Callable[[str, Map
         if raw["is_active"]
     ]
     condition = definition["trigger_config"].get("condition")
-    return Flow(steps, definition["trigger_type"], compile_condition(condition))
+    return Flow(
+        steps,
+        definition["trigger_type"],
+        compile_condition(condition),
+        admission_reads_tags=reads_tags(condition),
+        conditions_read_tags=any(reads_tags(raw["condition"]) for raw in definition["steps"]),
+    )

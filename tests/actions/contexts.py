@@ -1,7 +1,6 @@
 """A step as an action sees it, without a database."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -43,7 +42,7 @@ def make_context(
     devices: tuple[DeviceView, ...] = (),
     templates: Mapping[tuple[str, str], TemplateText] | None = None,
 ) -> StepContext:
-    view = replace(CONTACT, **(contact or {}))
+    view = CONTACT._replace(**(contact or {}))
     columns = {"user_id": view.user_id, "email": view.email, "timezone": view.timezone, "locale": view.locale}
     properties = dict(metadata or {"plan": "premium"})
     facts = Facts(
