@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from journeys.actions.sentences import sentence
 from journeys.logic.conditions import Facts
 from journeys.logic.effects import Health, Outcome, Prepared, Send, Undelivered
+from journeys.logic.flow import Lane
 
 
 class TransientError(Exception):
@@ -115,6 +116,7 @@ class StepContext(NamedTuple):
     step_name: str
     templates: TemplateSource
     now: datetime
+    lanes: Sequence[Lane] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,9 @@ class Action(ABC, Generic[C]):
     needs_devices: ClassVar[bool] = False
     needs_tags: ClassVar[bool] = False
     """Whether `prepare` looks at the contact's tags, as every template may."""
+    lane_has: ClassVar[Literal["condition", "weight"] | None] = None
+    """What each lane of a flow step has beside its name and its steps; None for a step without lanes."""
+    least_lanes: ClassVar[int] = 0
 
     def parse(self, raw: Mapping[str, Any]) -> C:
         """The typed config. Raises ConfigError naming each field that is wrong."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from journeys.actions.base import Action, Config, ConfigError, OutsideAction
 from journeys.actions.email import SendEmail
+from journeys.actions.flow_steps import AbSplit, Branch, ExitJourney
 from journeys.actions.push import SendPush
 from journeys.actions.rewards import GrantReward
 from journeys.actions.scheduling import ScheduleNextStep
@@ -24,6 +25,9 @@ ACTIONS: Mapping[str, Action[Any]] = {
         GrantReward(),
         TriggerWebhook(),
         ScheduleNextStep(),
+        Branch(),
+        AbSplit(),
+        ExitJourney(),
     )
 }
 

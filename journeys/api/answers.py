@@ -1,13 +1,13 @@
 """What the API answers, as types: the schema shows them, and every answer is one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
-from journeys.authoring.document import draft_steps
+from journeys.authoring.document import TOP, RowsByLane, draft_steps, rows_by_lane
 from journeys.engine.ingest import Answer as Ingested
 from journeys.models import (
     Breaker,
@@ -47,10 +47,30 @@ class StepOut(Answer):
     on_failure: str
     expires_after_minutes: int | None
     is_active: bool
+    lanes: "list[LaneOut]" = Field(description="Of a flow step: the lists of steps inside it.")
 
     @classmethod
-    def of(cls, step: JourneyStep) -> "StepOut":
-        return cls.model_validate({name: getattr(step, name) for name in cls.model_fields})
+    def of(cls, step: JourneyStep, rows: RowsByLane) -> "StepOut":
+        """`rows` has the steps of its lanes."""
+        own = {name: getattr(step, name) for name in cls.model_fields if name != "lanes"}
+        lanes = [LaneOut.of(lane, rows.get((step.id, lane["name"]), ()), rows) for lane in step.lanes]
+        return cls.model_validate({**own, "lanes": lanes})
+
+
+class LaneOut(Answer):
+    name: str
+    condition: dict[str, JsonValue] | None = Field(description="Of a branch's lane.")
+    weight: int | None = Field(description="Of an A/B split's lane.")
+    steps: list[StepOut]
+
+    @classmethod
+    def of(cls, lane: Mapping[str, Any], steps: Iterable[JourneyStep], rows: RowsByLane) -> "LaneOut":
+        return cls(
+            name=lane["name"],
+            condition=lane.get("condition"),
+            weight=lane.get("weight"),
+            steps=[StepOut.of(step, rows) for step in steps],
+        )
 
 
 class JourneyOut(Answer):
@@ -71,6 +91,7 @@ class JourneyOut(Answer):
     def of(cls, journey: Journey) -> "JourneyOut":
         """Reads the steps and the live version: fetch them before."""
         steps = draft_steps(journey)
+        rows = rows_by_lane(steps)
         version = journey.live_version
         return cls(
             id=journey.id,
@@ -81,7 +102,7 @@ class JourneyOut(Answer):
             is_active=journey.is_active,
             priority=journey.priority,
             step_count=len(steps),
-            steps=[StepOut.of(step) for step in steps],
+            steps=[StepOut.of(step, rows) for step in rows.get(TOP, ())],
             version=version.number if version is not None else 0,
             created_at=journey.created_at,
             updated_at=journey.updated_at,

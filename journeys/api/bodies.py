@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from journeys.actions.registry import ACTIONS
-from journeys.authoring.document import JourneyBody, Natural, Whole
+from journeys.authoring.bodies import JourneyBody, Natural, Whole
 from journeys.engine.letters import Letters
 from journeys.engine.triggers import TRIGGERS
 from journeys.logic import json_values

@@ -15,7 +15,8 @@ from journeys.api.base import ApiView, answer, by
 from journeys.api.bodies import JourneyPatch
 from journeys.api.errors import refuse
 from journeys.api.paging import page
-from journeys.authoring.document import JourneyBody, parse
+from journeys.authoring.bodies import JourneyBody
+from journeys.authoring.document import parse
 from journeys.authoring.publish import create_journey, delete_journey, patch_journey, set_active
 from journeys.engine.clock import database_clock
 from journeys.engine.triggers import TRIGGERS

@@ -61,6 +61,10 @@ def specify(name: str, schema: dict[str, Any]) -> None:
     if name == "StepBody":
         schema["properties"]["condition"] = _or_nothing(schema["properties"]["condition"])
         _choose(schema, "action_type", "action_config", {kind: a.config_class for kind, a in ACTIONS.items()})
+        for alternative in schema["anyOf"]:
+            _limit_lanes(alternative)
+    elif name == "LaneBody":
+        schema["properties"]["condition"] = _or_nothing(schema["properties"]["condition"])
     elif name in ("JourneyBody", "JourneyPatch"):
         kinds = {kind: trigger.config_class for kind, trigger in TRIGGERS.items()}
         if name == "JourneyBody":
@@ -90,6 +94,17 @@ def _choose(schema: dict[str, Any], kind: str, config: str, models: Mapping[str,
         required = [*own["required"], *demanded]
         alternatives.append({**own, "title": ", ".join(kinds), "properties": properties, "required": required})
     schema["anyOf"] = alternatives
+
+
+def _limit_lanes(alternative: dict[str, Any]) -> None:
+    """How many lanes a step of these kinds has; what each needs stays with the parser."""
+    action = ACTIONS[alternative["properties"]["action_type"]["enum"][0]]
+    lanes = {**alternative["properties"]["lanes"], "minItems": action.least_lanes}
+    if action.lane_has is None:
+        lanes["maxItems"] = 0
+    alternative["properties"] = {**alternative["properties"], "lanes": lanes}
+    if action.least_lanes:
+        alternative["required"] = [*alternative["required"], "lanes"]
 
 
 def _config_or_condition(config: str, model: type[BaseModel]) -> dict[str, Any]:

@@ -5,95 +5,41 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
 from django.utils.text import slugify
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from journeys.actions.base import ConfigError
-from journeys.actions.registry import CHANNELS, parse_config
-from journeys.authoring.faults import Fault, Faulty, faults_in, faults_in_config
-from journeys.authoring.templates import missing_templates
-from journeys.engine.triggers import parse_trigger, unwrap
+from journeys.authoring.bodies import JourneyBody, LaneBody, StepBody
+from journeys.authoring.document_faults import deeper_faults, faults_of
+from journeys.authoring.faults import Fault, Faulty, faults_in
+from journeys.engine.triggers import unwrap
 from journeys.logic import json_values
-from journeys.logic.conditions import ConditionError, validate
-from journeys.logic.timing import MAX_DELAY_MINUTES
 from journeys.models import Journey, JourneyStep
 
-MAX_STEPS = 200
 MAX_BODY_DEPTH = 100
-"""Conditions nest ten deep inside steps, which is more levels of JSON; each part has its own, stricter limit."""
-
-CHANNEL_OF = {action.kind: channel for channel, action in CHANNELS.items()}
-INT32 = 2**31 - 1
-PRINTABLE = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
-
-
-def whole(value: Any) -> Any:
-    """5.0 is an integer in JSON, as 5 is."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Whole = Annotated[int, BeforeValidator(whole)]
-# Limits come first: put around the validator of something optional, they would be missing in the schema.
-Natural = Annotated[int, Field(ge=0, le=INT32), BeforeValidator(whole)]
-Minutes = Annotated[int, Field(ge=1, le=MAX_DELAY_MINUTES), BeforeValidator(whole)]
-Name = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
+"""Lanes nest ten deep, and conditions ten deep inside them; each part has its own, stricter limit."""
 
 
 class DocumentError(Faulty):
     """The document can't become a journey."""
 
 
-class StepBody(BaseModel):
-    """One step as written."""
+@dataclass(frozen=True, slots=True)
+class LaneDocument:
+    """A lane. `condition` is a branch's, `weight` an A/B split's; the other is None."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, title="Step")
+    name: str
+    condition: Mapping[str, Any] | None
+    weight: int | None
+    steps: "tuple[StepDocument, ...]"
 
-    name: Name = Field(description="Unique in the journey.")
-    key: str | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$",
-        description="What stays the same when the name changes; made from the name when absent.",
-    )
-    order: Natural | None = Field(default=None, description="Else the list's order counts.")
-    action_type: str = Field(max_length=50)
-    action_config: dict[str, Any] = Field(default_factory=dict)
-    delay_minutes: Whole = Field(
-        default=0, ge=0, le=MAX_DELAY_MINUTES, description="Counts from the end of the previous step."
-    )
-    condition: dict[str, Any] | None = Field(
-        default=None, description="Looked at when the delay is over; a step whose condition does not hold is skipped."
-    )
-    on_failure: Literal["continue", "stop"] = Field(
-        default="continue", description="What the journey does when this step has finally failed."
-    )
-    expires_after_minutes: Minutes | None = Field(
-        default=None, description="So much later than it was due, after an outage or a pause, it is skipped as stale."
-    )
-    is_active: bool = True
-    id: UUID | None = Field(
-        default=None,
-        strict=False,
-        description="As the API answers it, so that steps can be sent back as they came. The key is what counts.",
-    )
-
-
-class JourneyBody(BaseModel):
-    """A journey as written."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, title="JourneyDocument")
-
-    name: Name = Field(description="Unique.")
-    description: str = Field(default="", max_length=10_000)
-    trigger_type: str = Field(max_length=50)
-    trigger_config: dict[str, Any] = Field(
-        default_factory=dict, description="The trigger's settings and its `condition`; a bare condition will do."
-    )
-    is_active: bool = True
-    priority: Whole = Field(default=0, ge=-INT32 - 1, le=INT32, description="Higher starts first.")
-    steps: list[StepBody] = Field(default_factory=list, max_length=MAX_STEPS)
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What there is of it beside its steps."""
+        own = {"name": self.name, "condition": self.condition, "weight": self.weight}
+        return {name: value for name, value in own.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +54,7 @@ class StepDocument:
     on_failure: str
     expires_after_minutes: int | None
     is_active: bool
+    lanes: tuple[LaneDocument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +78,8 @@ def parse(body: Any) -> JourneyDocument:
     try:
         written = JourneyBody.model_validate(body)
     except ValidationError as error:
-        raise DocumentError([*faults_in(error), *_deeper_faults(body)]) from error
-    faults = [*_trigger_faults(written.trigger_type, written.trigger_config), *_faults_of_steps(written.steps)]
-    faults = faults or list(_template_faults(written.steps))
-    if faults:
+        raise DocumentError([*faults_in(error), *deeper_faults(body)]) from error
+    if faults := faults_of(written):
         raise DocumentError(faults)
     return JourneyDocument(
         name=written.name.strip(),
@@ -143,7 +88,7 @@ def parse(body: Any) -> JourneyDocument:
         trigger_config=unwrap(written.trigger_config),
         is_active=written.is_active,
         priority=written.priority,
-        steps=_ordered(written.steps),
+        steps=_ordered(written.steps, _keys(written.steps)),
     )
 
 
@@ -152,7 +97,6 @@ def export(journey: Journey, *, with_order: bool = False) -> dict[str, Any]:
 
     Without `order` somebody can move steps about in it; with it, the numbers too come back the same.
     """
-    steps = draft_steps(journey)
     return {
         "name": journey.name,
         "description": journey.description,
@@ -160,12 +104,27 @@ def export(journey: Journey, *, with_order: bool = False) -> dict[str, Any]:
         "trigger_config": journey.trigger_config,
         "is_active": journey.is_active,
         "priority": journey.priority,
-        "steps": [export_step(step) | ({"order": step.order} if with_order else {}) for step in steps],
+        "steps": _export(draft_steps(journey), with_order=with_order),
     }
 
 
+def _export(steps: Sequence[JourneyStep], *, with_order: bool = False, with_id: bool = False) -> list[dict[str, Any]]:
+    rows = rows_by_lane(steps)
+
+    def of(place: Place) -> list[dict[str, Any]]:
+        return [
+            ({"id": str(step.id)} if with_id else {})
+            | export_step(step)
+            | ({"order": step.order} if with_order else {})
+            | ({"lanes": [lane | {"steps": of((step.id, lane["name"]))} for lane in step.lanes]} if step.lanes else {})
+            for step in rows.get(place, ())
+        ]
+
+    return of(TOP)
+
+
 def export_step(step: JourneyStep) -> dict[str, Any]:
-    """One step as a document has it; the list's order is its order."""
+    """One step as a document has it, without its lanes; the list's order is its order."""
     return {
         "key": step.key,
         "name": step.name,
@@ -179,11 +138,34 @@ def export_step(step: JourneyStep) -> dict[str, Any]:
     }
 
 
+Place = tuple[UUID | None, str]
+"""A flow step and the name of one of its lanes."""
+TOP: Place = (None, "")
+RowsByLane = dict[Place, list[JourneyStep]]
+
+
+def rows_by_lane(steps: Iterable[JourneyStep]) -> RowsByLane:
+    """Draft steps, which are in order, by where they stand."""
+    rows: RowsByLane = {}
+    for step in steps:
+        rows.setdefault((step.parent_id, step.lane), []).append(step)
+    return rows
+
+
 def draft_steps(journey: Journey) -> list[JourneyStep]:
-    """The steps that are not archived, in order; one query, or none where they were prefetched."""
-    return sorted(
+    """The steps that are not archived, as one reads them; one query, or none where they were prefetched."""
+    kept = sorted(
         (step for step in journey.steps.all() if step.archived_at is None), key=lambda step: (step.order, step.id)
     )
+    rows = rows_by_lane(kept)
+
+    def read(place: Place) -> Iterator[JourneyStep]:
+        for step in rows.get(place, ()):
+            yield step
+            for lane in step.lanes:
+                yield from read((step.id, lane["name"]))
+
+    return list(read(TOP))
 
 
 def definition(journey: Journey, steps: Sequence[JourneyStep]) -> dict[str, Any]:
@@ -191,92 +173,18 @@ def definition(journey: Journey, steps: Sequence[JourneyStep]) -> dict[str, Any]
     return {
         "trigger_type": journey.trigger_type,
         "trigger_config": journey.trigger_config,
-        "steps": [{"id": str(step.id), **export_step(step)} for step in steps],
+        "steps": _export(steps, with_id=True),
     }
 
 
-def _deeper_faults(body: Any) -> Iterator[Fault]:
-    """The faults inside those parts of a malformed body that have the right shape to be looked into."""
-    if not isinstance(body, dict):
-        return
-    kind, config = body.get("trigger_type"), body.get("trigger_config", {})
-    if isinstance(kind, str) and isinstance(config, dict):
-        yield from _trigger_faults(kind, config)
-    steps = body.get("steps")
-    for index, step in enumerate(steps[:MAX_STEPS] if isinstance(steps, list) else ()):
-        try:
-            written = StepBody.model_validate(step)
-        except ValidationError:
-            continue
-        yield from _step_faults(written, f"steps[{index}]")
-
-
-def _trigger_faults(kind: str, config: Mapping[str, Any]) -> Iterator[Fault]:
-    inner = unwrap(config)
-    at = "trigger_config" if "condition" not in config else "trigger_config.condition"
-    in_condition = list(_condition_faults(inner.get("condition"), at))
-    yield from in_condition
-    try:
-        parse_trigger(kind, {**inner, "condition": None} if in_condition else inner)
-    except ConfigError as error:
-        yield from faults_in_config(error, "trigger_type" if "" in error.errors else "trigger_config")
-
-
-def _faults_of_steps(steps: Sequence[StepBody]) -> Iterator[Fault]:
-    yield from _repeated("name", [step.name.strip() for step in steps])
-    yield from _repeated("key", [step.key for step in steps])
-    for index, step in enumerate(steps):
-        yield from _step_faults(step, f"steps[{index}]")
-
-
-def _repeated(field: str, values: Iterable[str | None]) -> Iterator[Fault]:
-    first: dict[str, int] = {}
-    for index, value in enumerate(values):
-        if value is not None and first.setdefault(value, index) != index:
-            yield Fault(f"steps[{index}].{field}", f"is the same as that of steps[{first[value]}]: {value!r:.60}")
-
-
-def _step_faults(step: StepBody, at: str) -> Iterator[Fault]:
-    yield from _condition_faults(step.condition, f"{at}.condition")
-    too_deep = [Fault(*fault) for fault in json_values.faults(step.action_config, f"{at}.action_config")]
-    if too_deep:
-        yield from too_deep
-        return
-    try:
-        parse_config(step.action_type, step.action_config)
-    except ConfigError as error:
-        unknown = len(error.errors) == 1 and "there is no action" in error.errors.get("", "")
-        yield from faults_in_config(error, f"{at}.action_type" if unknown else f"{at}.action_config")
-
-
-def _template_faults(steps: Sequence[StepBody]) -> Iterator[Fault]:
-    named = [
-        (index, CHANNEL_OF[step.action_type], step.action_config["template"])
-        for index, step in enumerate(steps)
-        if step.action_type in CHANNEL_OF and step.action_config.get("template")
-    ]
-    absent = missing_templates((channel, name) for _, channel, name in named)
-    for index, channel, name in named:
-        if (channel, name) in absent:
-            yield Fault(f"steps[{index}].action_config.template", f"there is no {channel} template {name!r:.110}")
-
-
-def _condition_faults(condition: Any, at: str) -> Iterator[Fault]:
-    try:
-        validate(condition)
-    except ConditionError as error:
-        yield Fault(json_values.join(at, error.path), error.message)
-
-
-def _ordered(steps: Sequence[StepBody]) -> tuple[StepDocument, ...]:
+def _ordered(steps: Sequence[StepBody], keys: Mapping[int, str]) -> tuple[StepDocument, ...]:
     """The steps by `order`, where given. Orders that are whole and distinct are kept, else the steps are counted."""
-    keys = _keys(steps)
     orders = [step.order if step.order is not None else index for index, step in enumerate(steps)]
     keep = len(set(orders)) == len(steps)
     sequence = sorted(range(len(steps)), key=lambda index: orders[index])
     return tuple(
         StepDocument(
-            key=keys[index],
+            key=keys[id(steps[index])],
             name=steps[index].name.strip(),
             order=orders[index] if keep else number,
             action_type=steps[index].action_type,
@@ -286,20 +194,33 @@ def _ordered(steps: Sequence[StepBody]) -> tuple[StepDocument, ...]:
             on_failure=steps[index].on_failure,
             expires_after_minutes=steps[index].expires_after_minutes,
             is_active=steps[index].is_active,
+            lanes=tuple(_lane(lane, keys) for lane in steps[index].lanes),
         )
         for number, index in enumerate(sequence)
     )
 
 
-def _keys(steps: Sequence[StepBody]) -> list[str]:
-    """Each step's key: its own, else one made from its name and unlike all the others."""
-    taken = {step.key for step in steps if step.key is not None}
-    keys: list[str] = []
-    for step in steps:
+def _lane(lane: LaneBody, keys: Mapping[int, str]) -> LaneDocument:
+    return LaneDocument(lane.name.strip(), lane.condition or None, lane.weight, _ordered(lane.steps, keys))
+
+
+def _keys(steps: Sequence[StepBody]) -> dict[int, str]:
+    """Each step's key, by the step's identity: its own, else one made from its name and unlike all the others."""
+    everywhere = list(_walk(steps))
+    taken = {step.key for step in everywhere if step.key is not None}
+    keys: dict[int, str] = {}
+    for step in everywhere:
         key = step.key if step.key is not None else _free(slugify(step.name)[:90].strip("-_") or "step", taken)
         taken.add(key)
-        keys.append(key)
+        keys[id(step)] = key
     return keys
+
+
+def _walk(steps: Iterable[StepBody]) -> Iterator[StepBody]:
+    for step in steps:
+        yield step
+        for lane in step.lanes:
+            yield from _walk(lane.steps)
 
 
 def _free(base: str, taken: set[str]) -> str:

@@ -6,7 +6,7 @@ that differs from the live version's becomes the next version.
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -157,35 +157,40 @@ def _write_settings(journey: Journey, document: JourneyDocument, now: datetime) 
 def _write_steps(journey: Journey, documents: Iterable[StepDocument], now: datetime) -> None:
     """Make the draft's rows what the documents say: steps are known by their key, absent ones archived."""
     rows = {step.key: step for step in JourneyStep.objects.filter(journey=journey)}
-    created, updated = [], []
-    for document in documents:
-        step = rows.pop(document.key, None)
-        if step is None:
-            created.append(_new_step(journey, document, now))
-        elif _take_over(step, document):
-            step.updated_at = now
-            updated.append(step)
+    created: list[JourneyStep] = []
+    updated: list[JourneyStep] = []
+
+    def take(row: Iterable[StepDocument], parent: JourneyStep | None, lane: str) -> None:
+        for document in row:
+            step = rows.pop(document.key, None)
+            if step is None:
+                step = JourneyStep(id=new_id(now), journey=journey, key=document.key, created_at=now, updated_at=now)
+                _take_over(step, document, parent, lane)
+                created.append(step)
+            elif _take_over(step, document, parent, lane):
+                step.updated_at = now
+                updated.append(step)
+            for inner in document.lanes:
+                take(inner.steps, step, inner.name)
+
+    take(documents, None, "")
     for step in rows.values():
         if step.archived_at is None:
             step.archived_at = step.updated_at = now
             updated.append(step)
     JourneyStep.objects.bulk_create(created)
-    JourneyStep.objects.bulk_update(updated, [*STEP_FIELDS, "archived_at", "updated_at"])
+    JourneyStep.objects.bulk_update(updated, [*STEP_FIELDS, "lanes", "parent", "lane", "archived_at", "updated_at"])
 
 
-def _new_step(journey: Journey, document: StepDocument, now: datetime) -> JourneyStep:
-    step = JourneyStep(id=new_id(now), journey=journey, key=document.key, created_at=now, updated_at=now)
-    _take_over(step, document)
-    return step
-
-
-def _take_over(step: JourneyStep, document: StepDocument) -> bool:
-    """Give the step what the document says; whether that changed it."""
-    before = {field: getattr(step, field) for field in STEP_FIELDS} | {"archived_at": step.archived_at}
+def _take_over(step: JourneyStep, document: StepDocument, parent: JourneyStep | None, lane: str) -> bool:
+    """Give the step what the document says, and its place; whether that changed it."""
+    columns = [*STEP_FIELDS, "lanes", "parent_id", "lane", "archived_at"]
+    before = {name: getattr(step, name) for name in columns}
     for field in STEP_FIELDS:
         setattr(step, field, getattr(document, field))
-    step.archived_at = None
-    return _differs(before, {field: getattr(step, field) for field in before})
+    step.lanes = [inner.settings for inner in document.lanes]
+    step.parent, step.lane, step.archived_at = parent, lane, None
+    return _differs(before, {name: getattr(step, name) for name in columns})
 
 
 def _publish(journey: Journey, by: User | None, now: datetime) -> tuple[UUID, ...]:
@@ -210,12 +215,17 @@ def _publish(journey: Journey, by: User | None, now: datetime) -> tuple[UUID, ..
 
 def _retimed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[UUID, ...]:
     """The steps of `old` that are due at another time in `new`, or not there any more."""
-    timing = {step["id"]: (step["delay_minutes"], step["is_active"]) for step in new["steps"]}
-    return tuple(
-        UUID(step["id"])
-        for step in old["steps"]
-        if timing.get(step["id"]) != (step["delay_minutes"], step["is_active"])
-    )
+    timing = dict(_timing(new["steps"]))
+    return tuple(UUID(key) for key, due in _timing(old["steps"]) if timing.get(key) != due)
+
+
+def _timing(steps: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """What decides when each active step is due. One that is switched off takes its lanes with it."""
+    for step in steps:
+        if step["is_active"]:
+            yield step["id"], step["delay_minutes"]
+            for lane in step.get("lanes", ()):
+                yield from _timing(lane["steps"])
 
 
 def _differs(one: Any, other: Any) -> bool:

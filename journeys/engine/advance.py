@@ -17,6 +17,9 @@ from journeys.engine.decision import Decision, Execution, Past, Run, retry_polic
 from journeys.logic.effects import (
     ApplyTag,
     Delivered,
+    Direction,
+    EnterLane,
+    ExitRun,
     InsideEffect,
     MarkChatDead,
     Outcome,
@@ -125,10 +128,17 @@ class _Walk:
             ended_at = self.decision.previous_ended_at or self.now
             self.step_due_at = step_due(ended_at, step.delay_minutes, override, self.run.person.zone)
 
-    def _wait_for_next(self, step: Step, override: ScheduleNext | None) -> None:
+    def _wait_for_next(self, step: Step, direction: Direction | None) -> None:
         self.last_step_id = step.id
-        here = step.id in self.flow
-        self._wait_for(self.flow.after(step.id) if here else self.flow.nearest(step.id, self.old), override)
+        if isinstance(direction, ExitRun):
+            return self._end(RunStatus.EXITED, What.EXITED, exit_reason=direction.reason)
+        override = direction if isinstance(direction, ScheduleNext) else None
+        if step.id not in self.flow:
+            self._wait_for(self.flow.nearest(step.id, self.old), override)
+        elif isinstance(direction, EnterLane):
+            self._wait_for(self.flow.enter(step.id, direction.lane), None)
+        else:
+            self._wait_for(self.flow.after(step.id), override)
 
     def _rest(self, due_at: datetime) -> None:
         self.stopped = True
@@ -138,9 +148,10 @@ class _Walk:
         if self.step_id is not None and self.step_id in self.flow:
             decision.version_id = self.run.journey.version_id
 
-    def _end(self, status: RunStatus, what: What, reason: str = "") -> None:
+    def _end(self, status: RunStatus, what: What, reason: str = "", *, exit_reason: str = "") -> None:
         self.stopped = True
         self.decision.status, self.decision.failure_reason = status, reason
+        self.decision.exit_reason = exit_reason
         self.decision.step_id = self.last_step_id
         self.decision.count(what)
 
@@ -243,9 +254,9 @@ class _Walk:
         key = self._write(step, status, result=result)
         what = What.SUCCESS if status == ExecutionStatus.SUCCESS else What.SKIPPED
         self.decision.count(what, step.id)
-        override = self._cause(effects, key)
+        direction = self._cause(effects, key)
         self.decision.previous_ended_at = self.now
-        self._wait_for_next(step, override)
+        self._wait_for_next(step, direction)
 
     # What it leaves behind
 
@@ -275,14 +286,14 @@ class _Walk:
         self.past[step.id] = Past(status, self.attempts)
         return key
 
-    def _cause(self, effects: tuple[InsideEffect, ...], key: UUID) -> ScheduleNext | None:
-        """Note the effects, and let this run's later steps see them."""
-        override = None
+    def _cause(self, effects: tuple[InsideEffect, ...], key: UUID) -> Direction | None:
+        """Note the effects, and let this run's later steps see them; where they send the run."""
+        direction: Direction | None = None
         person = self.run.person
         for effect in effects:
             match effect:
-                case ScheduleNext():
-                    override = effect
+                case ScheduleNext() | EnterLane() | ExitRun():
+                    direction = effect
                     continue
                 case ApplyTag(tag):
                     person.tags.add(tag)
@@ -291,4 +302,4 @@ class _Walk:
                 case MarkChatDead():
                     person.mark_chat_dead()
             self.decision.effects.append((effect, key))
-        return override
+        return direction

@@ -67,6 +67,7 @@ class Run:
             step_name=step.name,
             templates=templates,
             now=facts.now,
+            lanes=step.lanes,
         )
 
 
@@ -97,6 +98,7 @@ class Decision:
     previous_ended_at: datetime | None = None
     attempts: int = 0
     failure_reason: str = ""
+    exit_reason: str = ""
     version_id: UUID | None = None
     moved: bool = False
     executions: dict[UUID, Execution] = field(default_factory=dict)

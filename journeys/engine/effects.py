@@ -44,7 +44,8 @@ RUN_COLUMNS = {
     "id": "uuid", "status": "text", "version_id": "uuid", "current_step_id": "uuid", "step_due_at": "timestamptz",
     "due_at": "timestamptz", "parked_due_at": "timestamptz", "previous_ended_at": "timestamptz", "attempts": "int",
     "slot_at": "timestamptz", "claim_token": "uuid", "lease_until": "timestamptz", "deaths": "int", "moved": "bool",
-    "completed_at": "timestamptz", "failed_at": "timestamptz", "failure_reason": "text", "updated_at": "timestamptz",
+    "completed_at": "timestamptz", "failed_at": "timestamptz", "exited_at": "timestamptz", "failure_reason": "text",
+    "exit_reason": "text", "updated_at": "timestamptz",
 }  # fmt: skip
 
 TAGGED = {"name": "text", "contact_id": "uuid", "execution_id": "uuid"}
@@ -172,5 +173,6 @@ def _run_row(d: Decision, now: datetime, token: UUID, lease_until: datetime) -> 
         d.due_at if live and not parked else None, d.due_at if parked else None, d.previous_ended_at, d.attempts,
         d.slot_at, token if sending or d.has_pending else None, lease_until if sending else None,
         d.run.deaths if sending or d.has_pending else 0, d.moved, now if d.status == RunStatus.COMPLETED else None,
-        now if d.status == RunStatus.FAILED else None, d.failure_reason, now,
+        now if d.status == RunStatus.FAILED else None, now if d.status == RunStatus.EXITED else None,
+        d.failure_reason, d.exit_reason, now,
     )  # fmt: skip

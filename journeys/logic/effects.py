@@ -38,6 +38,20 @@ class ScheduleNext:
 
 
 @dataclass(frozen=True, slots=True)
+class EnterLane:
+    """The run goes on in this lane of the flow step; with None, behind it."""
+
+    lane: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExitRun:
+    """The run ends here, as exited."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DropDevice:
     """A push service said that this device is gone."""
 
@@ -63,7 +77,9 @@ class Send:
     payload: Mapping[str, Any] = field(default_factory=dict)
 
 
-InsideEffect = ApplyTag | RemoveTag | GrantReward | ScheduleNext | DropDevice | MarkChatDead
+Direction = ScheduleNext | EnterLane | ExitRun
+"""Where the run goes next, and when."""
+InsideEffect = ApplyTag | RemoveTag | GrantReward | DropDevice | MarkChatDead | Direction
 Effect = InsideEffect | Send
 
 

@@ -1,20 +1,34 @@
 """A definition compiled into something to walk: what the steps are, and what comes next.
 
-A definition is the document that a JourneyVersion holds (docs/architecture.md §2). Walking knows no database:
-a position is a step's id.
+A definition is the document that a JourneyVersion holds (docs/architecture.md §2). A flow step holds lanes of steps;
+behind the last step of a lane the run goes on behind the flow step. There is no way back, so every run ends. Walking
+knows no database: a position is a step's id.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from journeys.logic.conditions import Facts, reads_tags
+from journeys.logic.conditions import Predicate, reads_tags
 from journeys.logic.conditions import compile as compile_condition
 
 OnFailure = str
 CONTINUE, STOP = "continue", "stop"
+MAX_LANE_DEPTH = 10
+
+ParseConfig = Callable[[str, Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A named list of steps inside a flow step. `holds` is a branch's, `weight` an A/B split's."""
+
+    name: str
+    holds: Predicate
+    weight: int
+    steps: "tuple[Step, ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +41,10 @@ class Step:
     action_type: str
     config: Any
     delay_minutes: int
-    holds: Callable[[Facts], bool]
+    holds: Predicate
     on_failure: OnFailure
     expires_after_minutes: int | None = None
+    lanes: tuple[Lane, ...] = ()
 
     def is_stale(self, due_at: datetime, now: datetime) -> bool:
         """Whether it is too late at `now` for what was meant for `due_at`."""
@@ -37,14 +52,22 @@ class Step:
         return minutes is not None and now > due_at + timedelta(minutes=minutes)
 
 
+class _Place(NamedTuple):
+    """Where a step stands: number `number` of `row`, which is the journey itself or a lane of the step `inside`."""
+
+    row: tuple[Step, ...]
+    number: int
+    inside: Step | None
+
+
 class Flow:
-    """The active steps of one version, in order."""
+    """The active steps of one version, in order and in their lanes."""
 
     def __init__(
         self,
         steps: Sequence[Step],
         trigger_type: str,
-        admits: Callable[[Facts], bool],
+        admits: Predicate,
         *,
         admission_reads_tags: bool = True,
         conditions_read_tags: bool = True,
@@ -54,11 +77,18 @@ class Flow:
         self.admits = admits
         self.admission_reads_tags = admission_reads_tags
         self.conditions_read_tags = conditions_read_tags
-        self.action_types = frozenset(step.action_type for step in steps)
-        self._position = {step.id: number for number, step in enumerate(steps)}
+        self._places: dict[UUID, _Place] = {}
+        self._find_places(self.steps, None)
+        self.action_types = frozenset(place.row[place.number].action_type for place in self._places.values())
+
+    def _find_places(self, row: tuple[Step, ...], inside: Step | None) -> None:
+        for number, step in enumerate(row):
+            self._places[step.id] = _Place(row, number, inside)
+            for lane in step.lanes:
+                self._find_places(lane.steps, step)
 
     def __contains__(self, step_id: UUID) -> bool:
-        return step_id in self._position
+        return step_id in self._places
 
     @property
     def first(self) -> Step | None:
@@ -66,12 +96,22 @@ class Flow:
 
     def step(self, step_id: UUID) -> Step:
         """The step with that id. Raises KeyError where this version has none."""
-        return self.steps[self._position[step_id]]
+        place = self._places[step_id]
+        return place.row[place.number]
 
     def after(self, step_id: UUID) -> Step | None:
-        """The step behind `step_id`, or None behind the last. Raises KeyError for a step that isn't here."""
-        number = self._position[step_id] + 1
-        return self.steps[number] if number < len(self.steps) else None
+        """The step behind `step_id` and its lanes, or None behind the last. Raises KeyError for one that isn't here."""
+        place = self._places[step_id]
+        if place.number + 1 < len(place.row):
+            return place.row[place.number + 1]
+        return self.after(place.inside.id) if place.inside is not None else None
+
+    def enter(self, step_id: UUID, lane_name: str | None) -> Step | None:
+        """The first step of that lane of a flow step; what is behind the flow step where the lane has none."""
+        for lane in self.step(step_id).lanes:
+            if lane.name == lane_name and lane.steps:
+                return lane.steps[0]
+        return self.after(step_id)
 
     def nearest(self, step_id: UUID, old: "Flow") -> Step | None:
         """Where someone who waits for `step_id` in `old` goes on here: at that step, or at the next that is left."""
@@ -81,28 +121,51 @@ class Flow:
         return self.step(step.id) if step is not None else None
 
 
-def compile_flow(definition: Mapping[str, Any], parse_config: Callable[[str, Mapping[str, Any]], Any]) -> Flow:
+def compile_flow(definition: Mapping[str, Any], parse_config: ParseConfig) -> Flow:
     """Compile a validated definition. `parse_config(action_type, action_config)` gives a step's typed config."""
-    steps = [
-        Step(
-            id=UUID(raw["id"]),
-            key=raw["key"],
-            name=raw["name"],
-            action_type=raw["action_type"],
-            config=parse_config(raw["action_type"], raw["action_config"]),
-            delay_minutes=raw["delay_minutes"],
-            holds=compile_condition(raw["condition"]),
-            on_failure=raw["on_failure"],
-            expires_after_minutes=raw.get("expires_after_minutes"),  # Versions of the first release have none.
-        )
-        for raw in definition["steps"]
-        if raw["is_active"]
-    ]
     condition = definition["trigger_config"].get("condition")
     return Flow(
-        steps,
+        _steps(definition["steps"], parse_config),
         definition["trigger_type"],
         compile_condition(condition),
         admission_reads_tags=reads_tags(condition),
-        conditions_read_tags=any(reads_tags(raw["condition"]) for raw in definition["steps"]),
+        conditions_read_tags=any(map(reads_tags, _conditions(definition["steps"]))),
     )
+
+
+def _steps(definitions: Sequence[Mapping[str, Any]], parse_config: ParseConfig) -> tuple[Step, ...]:
+    return tuple(_step(raw, parse_config) for raw in definitions if raw["is_active"])
+
+
+def _step(raw: Mapping[str, Any], parse_config: ParseConfig) -> Step:
+    return Step(
+        id=UUID(raw["id"]),
+        key=raw["key"],
+        name=raw["name"],
+        action_type=raw["action_type"],
+        config=parse_config(raw["action_type"], raw["action_config"]),
+        delay_minutes=raw["delay_minutes"],
+        holds=compile_condition(raw["condition"]),
+        on_failure=raw["on_failure"],
+        # Versions of earlier releases lack what is asked for with `get`.
+        expires_after_minutes=raw.get("expires_after_minutes"),
+        lanes=tuple(_lane(lane, parse_config) for lane in raw.get("lanes", ())),
+    )
+
+
+def _lane(raw: Mapping[str, Any], parse_config: ParseConfig) -> Lane:
+    return Lane(
+        name=raw["name"],
+        holds=compile_condition(raw.get("condition")),
+        weight=raw.get("weight", 1),
+        steps=_steps(raw["steps"], parse_config),
+    )
+
+
+def _conditions(definitions: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+    """All conditions of steps and lanes."""
+    for raw in definitions:
+        yield raw["condition"]
+        for lane in raw.get("lanes", ()):
+            yield lane.get("condition")
+            yield from _conditions(lane["steps"])

@@ -69,6 +69,12 @@ class JourneyStep(models.Model):
     journey = models.ForeignKey(Journey, on_delete=models.CASCADE, related_name="steps", db_index=False)
     key = models.CharField(max_length=100)
     name = models.CharField(max_length=255)
+    # A step in a lane has the flow step as its parent, and counts its order within the lane.
+    parent = models.ForeignKey(
+        "self", on_delete=models.CASCADE, null=True, blank=True, editable=False, related_name="children", db_index=False
+    )
+    lane = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
+    lanes = models.JSONField(default=list, db_default=[], blank=True)  # Of a flow step: name, condition or weight.
     order = models.PositiveIntegerField(default=0)
     # No choices: journeys/actions/registry.py knows them.
     action_type = models.CharField(max_length=50)

@@ -79,6 +79,7 @@ class UserJourney(models.Model):
     started_at = models.DateTimeField()
     completed_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(null=True)
+    exited_at = models.DateTimeField(null=True)
     failure_reason = models.TextField(blank=True, default="")
     exit_reason = models.CharField(max_length=100, blank=True, default="")
 
