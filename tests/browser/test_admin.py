@@ -147,7 +147,8 @@ def lane_named(admin: Page, name: str):
 def test_a_branch_is_built_by_clicking(admin: Page, live_server):
     admin.goto(f"{live_server.url}/admin/journeys/journey/add/")
     admin.get_by_label("Name", exact=True).fill("Upsell")
-    branch = add_step(admin, "Which plan?", "Branch")
+    add_step(admin, "Which plan?", "Branch")
+    branch = step_named(admin, "Which plan?").first
     lanes = branch.locator("[data-lane]")
     expect(lanes).to_have_count(2)
     expect(lanes.nth(1).locator("[data-share]")).to_have_text("Everybody else")
@@ -169,7 +170,7 @@ def test_a_branch_is_built_by_clicking(admin: Page, live_server):
 
 def test_steps_are_put_into_lanes_and_out_by_keyboard(admin: Page, live_server):
     journey = open_journey(admin, live_server, steps=PLAN)
-    behind = step_named(admin, "behind")
+    behind = step_named(admin, "behind").last
     behind.locator("[data-toggle]").press("Enter")
     behind.get_by_label("Where it stands").select_option(label="Which plan? → gold")
     expect(admin.locator("[data-said]")).to_have_text("behind now stands in: Which plan? → gold.")
