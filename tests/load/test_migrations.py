@@ -13,7 +13,7 @@ def test_migrations_lose_nothing_and_fail_nobody_who_writes_meanwhile():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.stdout, done.stderr
     report = json.loads(done.stdout)
