@@ -10,8 +10,6 @@ from django.db import connection
 
 from tests.torture.sinks import Delivery
 
-OUTSIDE = ("email", "telegram", "push", "webhook")
-
 
 @dataclass(slots=True)
 class Run:
@@ -27,6 +25,14 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """Whose message it is, and the status of its execution."""
+
+    user_id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     runs: dict[str, Run]
     """By `user_id`: everybody is in one journey."""
@@ -34,8 +40,8 @@ class Evidence:
     """What metrics say: (step's name, or empty for runs; what)."""
     deliveries: dict[tuple[str, str], list[Delivery]]
     """By channel and key, in the order in which they came."""
-    due_keys: dict[tuple[str, str], str]
-    """Channel and key of each message that left, with the status of its execution."""
+    messages: dict[tuple[str, str], "Recorded"]
+    """Each message that was committed, by channel and key."""
     idle: int
     """Active runs with neither a due time nor a parking place."""
 
@@ -44,7 +50,7 @@ def gather(ledger: Sequence[Delivery]) -> Evidence:
     deliveries: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
     for one in ledger:
         deliveries[one.channel, one.key].append(one)
-    return Evidence(_runs(), _counted(), deliveries, _due_keys(), _idle())
+    return Evidence(_runs(), _counted(), dict(deliveries), _messages(), _idle())
 
 
 def _rows(statement: str) -> list[tuple[Any, ...]]:
@@ -92,14 +98,14 @@ def _counted() -> Counter[tuple[str, str]]:
     return Counter({(name, what): int(count) for name, what, count in rows})
 
 
-def _due_keys() -> dict[tuple[str, str], str]:
+def _messages() -> dict[tuple[str, str], Recorded]:
     rows = _rows(
-        "SELECT m.channel, m.id, m.to, split_part(m.text, ' ', 1), e.status FROM messages m "
-        "JOIN step_executions e ON e.id = m.id"
+        "SELECT m.channel, m.id, m.to, split_part(m.text, ' ', 1), c.user_id, e.status FROM messages m "
+        "JOIN step_executions e ON e.id = m.id JOIN contacts c ON c.id = m.contact_id"
     )
     return {
-        (channel, f"{to}:{word}" if channel == "telegram" else str(key)): status
-        for channel, key, to, word, status in rows
+        (channel, f"{to}:{word}" if channel == "telegram" else str(key)): Recorded(user_id, status)
+        for channel, key, to, word, user_id, status in rows
     }
 
 

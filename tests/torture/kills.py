@@ -11,7 +11,7 @@ from django.db import connection
 
 from tests.torture.evidence import gather
 from tests.torture.herd import Herd, Life, work_on
-from tests.torture.population import Person, crowd, enter, settle
+from tests.torture.population import Person, course, crowd, enter, settle
 from tests.torture.promises import Case
 from tests.torture.stage import Stage, stage
 
@@ -44,14 +44,14 @@ class Played:
 
 
 def play(options: Options) -> Played:
-    with stage(options.lease, options.answer_seconds) as on:
+    with stage(options.lease, options.answer_seconds, refuses=True) as on:
         people = crowd(options.executions)
         settle(people, on.ports.url, on.clock())
         begun = time.monotonic()
         with Herd(options.workers, partial(work_on, on.clock, options.batch)) as herd:
             killed = list(_kill_at_random(herd, people, on, options))
         seconds = time.monotonic() - begun
-        case = Case(people, {life.name: life for life in herd.lives}, gather(on.ledger.read()))
+        case = Case(people, course, {life.name: life for life in herd.lives}, gather(on.ledger.read()))
         return Played(case, seconds, len(killed), sum(life.was_busy for life in killed))
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from journeys.engine.outcomes import MOST_UNRECORDED
+from tests.torture import matrix
 from tests.torture.kills import Options, Played
 from tests.torture.promises import PROMISES, Case
 
@@ -27,7 +28,7 @@ def of_kills(options: Options, played: Played) -> dict[str, Any]:
         "executions_by_status": dict(Counter(status for run in runs for status in run.steps.values())),
         "deliveries": sum(map(len, case.evidence.deliveries.values())),
         "refused_by_providers": sum(not one.taken for all_of in case.evidence.deliveries.values() for one in all_of),
-        "messages": len(case.evidence.due_keys),
+        "messages": len(case.evidence.messages),
         "repeats": repeats.total(),
         "repeats_by_channel": dict(Counter(key[0] for key, ones in case.repeats().items() for _ in ones)),
         "repeats_per_kill": {
@@ -43,13 +44,30 @@ def of_kills(options: Options, played: Played) -> dict[str, Any]:
     }
 
 
+def of_matrix(played: matrix.Played) -> dict[str, Any]:
+    case = played.case
+    broken = list(matrix.broken_cells(played))
+    return {
+        "points": len({cell.point for cell in played.cells}),
+        "kinds": len({cell.kind for cell in played.cells}),
+        "cells": len(played.cells),
+        "killed_there": len(played.cells) - len(played.survivors),
+        "seconds": round(played.seconds, 1),
+        "deliveries": sum(map(len, case.evidence.deliveries.values())),
+        "messages": len(case.evidence.messages),
+        "repeats": case.repeats_by_worker().total(),
+        "promises": {"each_cell_as_it_must": _verdict(broken), **judged(case)},
+    }
+
+
 def judged(case: Case) -> dict[str, Any]:
     """Each promise: kept, or by what it was broken how often."""
     found = {promise.__name__: promise(case) for promise in PROMISES}
-    return {
-        name: {"kept": not breaches, "breaches": len(breaches), "such_as": breaches[:SHOWN]}
-        for name, breaches in found.items()
-    }
+    return {name: _verdict(breaches) for name, breaches in found.items()}
+
+
+def _verdict(breaches: list[str]) -> dict[str, Any]:
+    return {"kept": not breaches, "breaches": len(breaches), "such_as": breaches[:SHOWN]}
 
 
 def is_kept(report: dict[str, Any]) -> bool:

@@ -63,11 +63,11 @@ class Ports:
 
 
 @contextmanager
-def sinks(ledger: Ledger, mean_seconds: float) -> Iterator[Ports]:
-    """Both servers; each answer takes as long as it happens, `mean_seconds` on average."""
+def sinks(ledger: Ledger, mean_seconds: float, *, refuses: bool) -> Iterator[Ports]:
+    """Both servers; each answer takes as long as it happens, `mean_seconds` on average. `refuses`: some, at first."""
     connections.close_all()  # A socket must not be shared with a child.
     ours, theirs = _FORK.Pipe(duplex=False)
-    process = _FORK.Process(target=_serve, args=(ledger, mean_seconds, theirs), daemon=True)
+    process = _FORK.Process(target=_serve, args=(ledger, mean_seconds, refuses, theirs), daemon=True)
     process.start()
     try:
         yield Ports(*ours.recv())
@@ -76,13 +76,13 @@ def sinks(ledger: Ledger, mean_seconds: float) -> Iterator[Ports]:
         process.join()
 
 
-def _serve(ledger: Ledger, mean_seconds: float, ports: Any) -> None:
+def _serve(ledger: Ledger, mean_seconds: float, refuses: bool, ports: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
         with ledger.path.open("a", buffering=1) as book:
-            note = _Notary(book)
+            note = _Notary(book, refuses)
             made: list[Callable[[], asyncio.Protocol]] = [
                 lambda: _Smtp(note, mean_seconds),
                 lambda: _Http(note, mean_seconds),
@@ -97,13 +97,13 @@ def _serve(ledger: Ledger, mean_seconds: float, ports: Any) -> None:
 class _Notary:
     """Writes down what comes, and says whether it is taken."""
 
-    def __init__(self, book: TextIO) -> None:
-        self._book = book
+    def __init__(self, book: TextIO, refuses: bool) -> None:
+        self._book, self._refuses = book, refuses
         self._seen: set[str] = set()
 
     def take(self, channel: str, key: str, worker: str, content: bytes, *, gone: bool = False) -> bool:
         chosen = hashlib.sha256(f"{channel}:{key}".encode()).digest()[0] % REFUSED == 0
-        taken = gone or not chosen or key in self._seen
+        taken = gone or not (self._refuses and chosen) or key in self._seen
         self._seen.add(key)
         digest = hashlib.sha256(content).hexdigest()[:32]
         self._book.write(json.dumps([channel, key, worker, digest, taken, time.time()]) + "\n")

@@ -28,13 +28,16 @@ class Stage:
 
 
 @contextmanager
-def stage(lease_seconds: int, answer_seconds: float) -> Iterator[Stage]:
+def stage(lease_seconds: int, answer_seconds: float, *, refuses: bool) -> Iterator[Stage]:
     """Everything ready, and nobody there yet. Processes forked from here have the same."""
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.ERROR)  # Warnings are what the harness is about.
     with tempfile.TemporaryDirectory() as folder, own_database():
         ledger = Ledger(Path(folder) / "ledger")
-        with sinks(ledger, answer_seconds) as ports, override_settings(**_leading_to(ports, lease_seconds)):
+        with (
+            sinks(ledger, answer_seconds, refuses=refuses) as ports,
+            override_settings(**_leading_to(ports, lease_seconds)),
+        ):
             now = database_clock()
             make_months(now)
             yield Stage(ledger, ports, FastClock(now))
