@@ -136,7 +136,7 @@ class _Late(logging.Handler):
         self.state = state
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.msg == "outcomes came too late":
+        if str(record.msg).startswith("outcomes came too late"):
             self.state[1] += record.__dict__["count"]
 
 
