@@ -22,14 +22,14 @@ def main() -> int:
         "--answer", type=float, default=0.02, metavar="SECONDS", help="that a provider takes, on average"
     )
     parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="of when whom is killed")
-    parser.add_argument("--only", choices=("random", "matrix"), action="append", help="one part of it")
+    parser.add_argument("--only", choices=("random", "matrix", "bound"), action="append", help="one part of it")
     parser.add_argument("--report", type=Path, help="where to write the JSON to, beside standard output")
     asked = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     import django
 
     django.setup()
-    from tests.torture import kills, matrix, report
+    from tests.torture import bound, kills, matrix, report
 
     options = kills.Options(
         asked.kills, asked.executions, asked.workers, asked.lease, asked.batch, asked.answer, asked.seed
@@ -37,6 +37,7 @@ def main() -> int:
     parts = {
         "random": lambda: report.of_kills(options, kills.play(options)),
         "matrix": lambda: report.of_matrix(matrix.play(options.lease)),
+        "bound": lambda: report.of_bound(bound.play(options.workers, options.lease)),
     }
     found = {name: part() for name, part in parts.items() if not asked.only or name in asked.only}
     text = json.dumps(found, indent=2)

@@ -62,6 +62,8 @@ class Herd:
 
     size: int
     work: Callable[[Any], None]
+    first: int = 0
+    """The number of the first of them."""
     lives: list[Life] = field(default_factory=list)
     alive: list[Life] = field(default_factory=list)
 
@@ -91,7 +93,7 @@ class Herd:
         return [life for life in self.alive if not life.process.is_alive()]
 
     def _begin(self) -> None:
-        name = f"worker-{len(self.lives)}"
+        name = f"worker-{self.first + len(self.lives)}"
         state = _FORK.RawArray("Q", 2)
         process = _FORK.Process(target=_begin_work, args=(name, state, self.work), daemon=True)
         connections.close_all()

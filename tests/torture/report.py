@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from journeys.engine.outcomes import MOST_UNRECORDED
-from tests.torture import matrix
+from tests.torture import bound, matrix
 from tests.torture.kills import Options, Played
 from tests.torture.promises import PROMISES, Case
 
@@ -57,6 +57,18 @@ def of_matrix(played: matrix.Played) -> dict[str, Any]:
         "messages": len(case.evidence.messages),
         "repeats": case.repeats_by_worker().total(),
         "promises": {"each_cell_as_it_must": _verdict(broken), **judged(case)},
+    }
+
+
+def of_bound(case: Case) -> dict[str, Any]:
+    repeats = case.repeats_by_worker()
+    killed = [life.name for life in case.lives.values() if life.killed_at is not None]
+    return {
+        "kills": len(killed),
+        "claimed_by_each": bound.BATCH,
+        "repeats_per_kill": {"most": max(repeats.values(), default=0), "bound": MOST_UNRECORDED},
+        "repeats": repeats.total(),
+        "promises": judged(case),
     }
 
 

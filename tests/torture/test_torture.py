@@ -37,3 +37,10 @@ def test_workers_that_are_killed_at_every_point_of_every_kind_of_step_break_no_p
     part = torture("--only", "matrix", "--lease", "3")["matrix"]
     assert broken(part) == {}
     assert part["killed_there"] == part["cells"] == 6 * 12 + 8 * 4
+
+
+def test_workers_that_are_killed_while_nothing_can_be_recorded_have_sent_no_more_than_the_bound():
+    part = torture("--only", "bound", "--workers", "2", "--lease", "3")["bound"]
+    assert broken(part) == {}
+    assert (part["kills"], part["claimed_by_each"] > part["repeats_per_kill"]["bound"]) == (2, True)
+    assert 0 < part["repeats"] <= 2 * part["repeats_per_kill"]["bound"]
