@@ -1,4 +1,4 @@
-"""Sending what was committed. No transaction is open here and no table is touched.
+"""Sending what was committed. No transaction is open here, and nothing is written but the lease's renewals.
 
 Each send starts only while its lease holds and somebody is there to record it. What is left unsent here, another sends.
 """
@@ -20,7 +20,7 @@ from django.conf import settings
 from journeys.actions.base import Outgoing, OutsideAction
 from journeys.actions.registry import CHANNELS
 from journeys.engine.feed import Feed
-from journeys.engine.lease import Lease
+from journeys.engine.lease import Renewal
 from journeys.engine.stopping import is_stopping
 from journeys.logic.effects import Delivered, Outcome, Undelivered
 
@@ -42,7 +42,7 @@ class Parcel:
     wait: timedelta = timedelta()
 
 
-def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
+def dispatch(parcels: Sequence[Parcel], lease: Renewal) -> Iterator[list[Result]]:
     """Send all at once, per channel, and yield outcomes in small lots as they come: the caller records each lot.
 
     A message has no outcome when it was not sent: its lease ended before its turn, or the worker is being stopped.
@@ -65,7 +65,7 @@ def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
         try:
             for channel, feed in senders:
                 pool.submit(_send, channel, feed, results)
-            yield from _lots(results, len(senders))
+            yield from _lots(results, len(senders), lease.keep)
         finally:
             abandoned.set()  # Should the caller have failed: what nobody records would only be sent again.
 
@@ -161,7 +161,9 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 
-def _lots(results: "queue.SimpleQueue[Result | None]", senders: int) -> Iterator[list[Result]]:
+def _lots(
+    results: "queue.SimpleQueue[Result | None]", senders: int, meanwhile: Callable[[], None]
+) -> Iterator[list[Result]]:
     """Results as they come, in lots: whatever came in FLUSH_SECONDS, or FLUSH_RESULTS and what more is there."""
     lot: list[Result] = []
     flush_at = time.monotonic() + FLUSH_SECONDS
@@ -179,6 +181,7 @@ def _lots(results: "queue.SimpleQueue[Result | None]", senders: int) -> Iterator
         if is_full or time.monotonic() >= flush_at:
             if lot:
                 yield lot
+            meanwhile()
             lot, flush_at = [], time.monotonic() + FLUSH_SECONDS
     if lot:
         yield lot
