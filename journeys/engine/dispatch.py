@@ -1,4 +1,4 @@
-"""Sending what was committed. No transaction is open here and no table is touched.
+"""Sending what was committed. No transaction is open here, and nothing is written but the lease's renewals.
 
 Each send starts only while its lease holds and somebody is there to record it. What is left unsent here, another sends.
 """
@@ -18,7 +18,7 @@ from django.conf import settings
 from journeys.actions.base import Outgoing, OutsideAction
 from journeys.actions.registry import CHANNELS
 from journeys.engine.feed import Feed
-from journeys.engine.lease import Lease
+from journeys.engine.lease import Renewal
 from journeys.engine.outcomes import Outcomes, Result
 from journeys.engine.stopping import is_stopping
 from journeys.logic.effects import Delivered, Outcome, Undelivered
@@ -35,7 +35,7 @@ class Parcel:
     wait: timedelta = timedelta()
 
 
-def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
+def dispatch(parcels: Sequence[Parcel], lease: Renewal) -> Iterator[list[Result]]:
     """Send all at once, per channel, and yield outcomes in small lots as they come: the caller records each lot.
 
     A message has no outcome when it was not sent: its lease ended before its turn, or the worker is being stopped.
@@ -58,7 +58,7 @@ def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
         try:
             for channel, feed in senders:
                 pool.submit(_send, channel, feed, outcomes)
-            yield from outcomes.lots()
+            yield from outcomes.lots(lease.keep)
         finally:
             abandoned.set()  # Should the caller have failed: what nobody records would only be sent again.
 

@@ -49,10 +49,11 @@ class Outcomes:
     def leave(self) -> None:
         self._results.put(None)
 
-    def lots(self) -> Iterator[list[Result]]:
+    def lots(self, meanwhile: Callable[[], None]) -> Iterator[list[Result]]:
         """Results as they come, in lots: whatever came in FLUSH_SECONDS, or FLUSH_RESULTS and what more is there.
 
-        When the next lot is asked for, the one before counts as recorded.
+        When the next lot is asked for, the one before counts as recorded. `meanwhile` is called as often as a lot may
+        come, also where none does.
         """
         lot: list[Result] = []
         flush_at = time.monotonic() + FLUSH_SECONDS
@@ -63,6 +64,7 @@ class Outcomes:
                 if lot:
                     yield lot
                     self._room.release(len(lot))
+                meanwhile()
                 lot, flush_at = [], time.monotonic() + FLUSH_SECONDS
 
     def _add_next(self, lot: list[Result], flush_at: float) -> None:

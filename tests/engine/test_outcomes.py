@@ -10,7 +10,7 @@ from journeys.engine import outcomes
 from journeys.engine.claim import claim
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.ingest import Incoming, ingest
-from journeys.engine.lease import new_lease
+from journeys.engine.lease import RUNS, Renewal
 from journeys.models import Contact
 from tests.factories import make_journey
 from tests.sinks_http import BotApi
@@ -35,9 +35,10 @@ def test_senders_pause_while_nothing_is_recorded_and_go_on_as_it_is(bot, monkeyp
     make_journey("Many", [HELLO], now=NOW)
     ingest([Incoming(f"u{number}", "signup") for number in range(PEOPLE)], NOW)
     Contact.objects.update(telegram_chat_id="7")
-    sends = claim(NOW, 500).sends
+    claimed = claim(NOW, 500)
+    parcels = [Parcel(message, False) for _, message in claimed.sends]
     recorded = 0
-    for lot in dispatch([Parcel(message, False) for _, message in sends], new_lease()):
+    for lot in dispatch(parcels, Renewal(RUNS, claimed.lease)):
         bot.wait_for(min(recorded + ROOM, PEOPLE))
         time.sleep(0.1)  # For those who would go on.
         assert len(bot.requests) == min(recorded + ROOM, PEOPLE), f"{recorded} of them are recorded"
