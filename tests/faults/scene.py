@@ -31,8 +31,8 @@ MAIL = {
 class Scene:
     """Sinks for three channels; `environment` sends a worker to them."""
 
-    def __init__(self, **limits: Any) -> None:
-        self.bot, self.hooks, self.smtp = BotApi(TOKEN), WebhookReceiver(SECRET), SmtpSink()
+    def __init__(self, bot: BotApi | None = None, **limits: str) -> None:
+        self.bot, self.hooks, self.smtp = bot or BotApi(TOKEN), WebhookReceiver(SECRET), SmtpSink()
         self.limits = limits
         self._open = ExitStack()
 
