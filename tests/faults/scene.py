@@ -1,6 +1,8 @@
 """What the attacks are made on: a journey over the channels, contacts inside it, and a ledger of what came out."""
 
 import os
+import threading
+import time
 from collections import Counter
 from contextlib import ExitStack
 from typing import Any, Self
@@ -11,7 +13,7 @@ from journeys.engine.ingest import Incoming, ingest
 from journeys.models import ContactTag, Reward, RunStatus, StepExecution, UserJourney
 from tests.factories import make_contact, make_journey
 from tests.sinks import SmtpSink
-from tests.sinks_http import BotApi, WebhookReceiver
+from tests.sinks_http import BotApi, Reply, Request, WebhookReceiver
 from tests.workers import eventually
 
 SECRET, TOKEN = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "1:a"
@@ -26,6 +28,20 @@ MAIL = {
     "action_type": "send_email",
     "action_config": {"subject": "Hi", "text": "Hello {{ user.user_id }}"},
 }
+
+
+class HoldingBotApi(BotApi):
+    """Keeps whoever sends waiting until it is told to answer."""
+
+    def __init__(self) -> None:
+        super().__init__(TOKEN)
+        self.answers = threading.Event()
+        self.pause = 0.0
+
+    def reply(self, request: Request) -> Reply:
+        self.answers.wait(20)
+        time.sleep(self.pause)
+        return super().reply(request)
 
 
 class Scene:

@@ -6,15 +6,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from django.db import connection
+from django.utils import timezone
 
-from journeys.models import RunStatus, UserJourney
+from journeys.models import Heartbeat, RunStatus, UserJourney
 from tests.faults.crew import crew
 from tests.faults.own_server import FAST, IMMEDIATE, own_server
 from tests.faults.proxy import Proxy
-from tests.faults.scene import LENGTHEN, Scene, assert_each_step_was_done_once
-from tests.workers import url_of
+from tests.faults.scene import LENGTHEN, HoldingBotApi, Scene, assert_each_step_was_done_once
+from tests.workers import eventually, running_worker, url_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("worker")]
 PEOPLE = 150 * LENGTHEN
@@ -67,15 +69,24 @@ def test_commits_that_succeed_and_report_failure_repeat_nothing(scene: Scene, da
     assert not UserJourney.objects.exclude(deaths=0).exists()
 
 
-@pytest.mark.parametrize("how", [FAST, IMMEDIATE], ids=["fast", "immediate"])
-def test_postgresql_restarts_and_no_worker_does(how: int, scene: Scene, transactional_db: None, tmp_path: Path):
-    with own_server(tmp_path) as server:
-        scene.begin(PEOPLE)
-        with crew(url_of(server.parameters), 3, **scene.environment) as workers:
-            for _ in range(2 * LENGTHEN):
-                time.sleep(0.7)
+def test_postgresql_restarts_and_no_worker_does(transactional_db: None, tmp_path: Path):
+    bot = HoldingBotApi()
+    bot.pause = 0.1
+    bot.answers.set()
+    with own_server(tmp_path) as server, Scene(bot, LEASE_SECONDS="30") as scene:
+        url = url_of(server.parameters)
+        with running_worker(url, **scene.environment) as worker, crew(url, 2, **scene.environment) as workers:
+            assert eventually(Heartbeat.objects.filter(name="chain-2").exists)
+            clusters = psutil.Process(worker.pid).children()
+            scene.begin(PEOPLE)
+            for number in range(2 * LENGTHEN):
+                bot.wait_for(30 * (number + 1), 60)
                 connection.close()
-                server.restart(how, 1)
+                server.restart((FAST, IMMEDIATE)[number % 2], 1)
+                assert not has_ended(), "the restart came too late to be one in the middle"
+            back_at = timezone.now()
             assert scene.has_ended(60)
+            assert eventually(Heartbeat.objects.filter(name__startswith="chain-", at__gt=back_at).exists)
             assert workers.living() == workers.pids
+            assert psutil.Process(worker.pid).children() == clusters
         assert_each_step_was_done_once(scene, PEOPLE)

@@ -2,7 +2,6 @@
 
 import random
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,28 +13,13 @@ from journeys import tasks
 from journeys.actions.registry import CHANNELS
 from journeys.models import Message, RunStatus, StepExecution, UserJourney
 from tests.faults.crew import crew
-from tests.faults.scene import CHAT, LENGTHEN, MAIL, TOKEN, Scene
+from tests.faults.scene import CHAT, LENGTHEN, MAIL, HoldingBotApi, Scene
 from tests.sinks import Silence
-from tests.sinks_http import BotApi, Reply, Request
 from tests.workers import eventually, running_worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("worker")]
 SENDERS = CHANNELS["telegram"].concurrency
 LEASE = 3
-
-
-class HoldingBotApi(BotApi):
-    """Keeps whoever sends waiting until it is told to answer."""
-
-    def __init__(self) -> None:
-        super().__init__(TOKEN)
-        self.answers = threading.Event()
-        self.pause = 0.0
-
-    def reply(self, request: Request) -> Reply:
-        self.answers.wait(20)
-        time.sleep(self.pause)
-        return super().reply(request)
 
 
 @pytest.fixture
