@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import Error, connection
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 from django_q.conf import Conf
@@ -20,7 +20,7 @@ from django_q.tasks import async_task
 
 from journeys.engine import cycle, detect, housekeeping, partitions, pruning, replay
 from journeys.engine.clock import database_clock
-from journeys.engine.outage import may_try_again, persist
+from journeys.engine.outage import persist, surviving
 from journeys.engine.queue import beat, beaten_since, is_anything_due
 from journeys.engine.stopping import is_stopping, pause
 from journeys.engine.wake import WORK
@@ -44,7 +44,7 @@ LEADER_LOCK, CHAIN_LOCK = 0x6A6F7500, 0x6A6F7510
 def work() -> int:
     """Work off what is due, for ten seconds at most; the number of runs looked at."""
     deadline, total, newest_first = time.monotonic() + TASK_SECONDS, 0, False
-    with _surviving():
+    with surviving():
         while time.monotonic() < deadline and not is_stopping():
             report = cycle.work(database_clock, settings.JOURNEYS["BATCH"], newest_first=newest_first)
             replayed = replay.work(database_clock, settings.JOURNEYS["BATCH"])
@@ -55,21 +55,10 @@ def work() -> int:
     return total
 
 
-@contextmanager
-def _surviving() -> Iterator[None]:
-    """End a task early when the database goes away, and no more: the next tick makes up for it."""
-    try:
-        yield
-    except Error as error:
-        if not may_try_again(error):
-            raise
-        logger.warning("a task ended early, because the database went away", exc_info=error)
-
-
 def tick(chain: int) -> None:
     """One link of a chain: look for due work for ten seconds, then enqueue the next link. Sends nothing itself."""
     is_duplicate = False
-    with _surviving(), _advisory_lock(CHAIN_LOCK + chain) as alone:
+    with surviving(), _advisory_lock(CHAIN_LOCK + chain) as alone:
         # Another link of this chain is at work where we aren't alone: this one is a duplicate, and ends here.
         is_duplicate = not alone
         if alone:

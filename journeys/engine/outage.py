@@ -5,7 +5,8 @@ Whoever is tried again must bear that the time before succeeded: a commit may be
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from django.db import Error, InterfaceError, OperationalError, connection
@@ -53,3 +54,14 @@ def persist(act: Callable[[], Made], on_outage: Callable[[], None] = lambda: Non
         on_outage()
         time.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
+
+
+@contextmanager
+def surviving() -> Iterator[None]:
+    """End what is done here early when the database goes away, and no more: whoever comes next makes up for it."""
+    try:
+        yield
+    except Error as error:
+        if not may_try_again(error):
+            raise
+        logger.warning("work ended early, because the database went away", exc_info=error)
