@@ -1,6 +1,7 @@
 """apply_tag and remove_tag: labels on a contact, written exactly once with the step that caused them."""
 
 import re
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -42,7 +43,7 @@ class ApplyTag(Action[TagConfig]):
     config_class = TagConfig
 
     def prepare(self, config: TagConfig, context: StepContext) -> Prepared:
-        return Prepared((effects.ApplyTag(config.tag),), result={"status": "applied", "tag": config.tag})
+        return _applied(config.tag)
 
 
 class RemoveTag(Action[TagConfig]):
@@ -52,4 +53,15 @@ class RemoveTag(Action[TagConfig]):
     config_class = TagConfig
 
     def prepare(self, config: TagConfig, context: StepContext) -> Prepared:
-        return Prepared((effects.RemoveTag(config.tag),), result={"status": "removed", "tag": config.tag})
+        return _removed(config.tag)
+
+
+# The same for everybody who comes to the step: made once.
+@lru_cache(maxsize=1_024)
+def _applied(tag: str) -> Prepared:
+    return Prepared((effects.ApplyTag(tag),), result={"status": "applied", "tag": tag})
+
+
+@lru_cache(maxsize=1_024)
+def _removed(tag: str) -> Prepared:
+    return Prepared((effects.RemoveTag(tag),), result={"status": "removed", "tag": tag})

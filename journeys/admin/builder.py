@@ -1,4 +1,4 @@
-"""The journey page: a journey's form and one for each step, together.
+"""The journey page: a journey's form, one for each step and one for each lane, together.
 
 They read what was entered into a document; journeys.authoring judges and stores it.
 """
@@ -11,31 +11,36 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from journeys.actions.registry import ACTIONS
-from journeys.admin.journey_forms import MAX_STEPS, NAME_TAKEN, NEW_STEP, JourneyForm, StepForm, StepFormSet, TypedForm
+from journeys.admin.journey_forms import NAME_TAKEN, NEW_STEP, JourneyForm, PlacedForm, StepForm, StepFormSet
+from journeys.admin.lane_forms import LaneForm, LaneFormSet, Node, initial_forms, strays, tree
 from journeys.admin.vocabulary import vocabulary
-from journeys.authoring.document import DocumentError, parse
+from journeys.authoring.document import DocumentError, draft_steps, parse
 from journeys.authoring.faults import Fault
 from journeys.authoring.publish import NameTaken, create_journey, save_journey
 from journeys.engine.triggers import TRIGGERS
-from journeys.models import Journey, JourneyStep
+from journeys.models import Journey
 
-STEP = re.compile(r"steps\[(\d+)\]\.?(.*)")
+INNER = re.compile(r"(?:steps|lanes)\[(\d+)\]\.?")
 
 
 class JourneyEditor:
-    """One journey on its page: the two forms together, with what they may suggest."""
+    """One journey on its page: all its forms together, with what they may suggest."""
 
     def __init__(self, journey: Journey | None, data: Any = None) -> None:
         self.journey = journey
         self.words = vocabulary()
         self.form = JourneyForm(data, journey=journey, words=self.words)
-        initial = [_step_initial(step) for step in _draft(journey)]
+        steps, lanes = initial_forms(draft_steps(journey)) if journey and not data else ([], [])
         options = {"words": self.words, "empty_permitted": False}
-        self.steps = StepFormSet(data, initial=None if data else initial, prefix="steps", form_kwargs=options)
+        self.steps = StepFormSet(data, initial=steps, prefix="steps", form_kwargs=options)
+        self.lanes = LaneFormSet(data, initial=lanes, prefix="lanes", form_kwargs={"empty_permitted": False})
 
     def is_valid(self) -> bool:
         """Whether a document came of it that may be saved. If not, each error stands in its form."""
-        is_whole = all([self.form.is_valid(), self.steps.is_valid()])
+        is_whole = all([self.form.is_valid(), self.steps.is_valid(), self.lanes.is_valid()])
+        for stray in strays(self.steps.forms, self.lanes.forms):
+            stray.place(None, "its lane is not there any more: choose where it stands")
+            is_whole = False
         if is_whole:
             try:
                 parse(self.document())
@@ -44,19 +49,19 @@ class JourneyEditor:
                 return False
         return is_whole
 
-    def live_steps(self) -> list[StepForm]:
-        """The steps that were not deleted, in the page's order."""
-        kept = [form for form in self.steps.forms if not (self.steps.is_bound and form["DELETE"].value())]
-        return sorted(kept, key=_order) if self.steps.is_bound else kept
+    def live_steps(self) -> list[Node]:
+        """The steps that were not deleted, as they stand on the page."""
+        return tree(self.steps.forms, self.lanes.forms, with_deleted=False)
 
-    def shown_steps(self) -> list[StepForm]:
-        """All steps, the deleted ones included, in the page's order: deleting is undone until it is saved."""
-        return sorted(self.steps.forms, key=_order) if self.steps.is_bound else list(self.steps.forms)
+    def shown_steps(self) -> list[Node]:
+        """All steps, the deleted ones included: deleting is undone until it is saved. Strays come last."""
+        lost = [Node(form, []) for form in strays(self.steps.forms, self.lanes.forms)]
+        return tree(self.steps.forms, self.lanes.forms, with_deleted=True) + lost
 
     def document(self) -> dict[str, Any]:
         entered = self.form.cleaned_data
         names = ("name", "description", "trigger_type", "trigger_config", "is_active", "priority")
-        return {name: entered[name] for name in names} | {"steps": [step.document() for step in self.live_steps()]}
+        return {name: entered[name] for name in names} | {"steps": [step.step_document() for step in self.live_steps()]}
 
     def save(self, by: User, now: datetime) -> Journey | None:
         """Store and publish it, or put the reason why that can't be into the forms and return None."""
@@ -72,8 +77,11 @@ class JourneyEditor:
         return None
 
     def error_count(self) -> int:
-        forms_in_use = [self.form, *self.live_steps()] if self.form.is_bound else []
-        return sum(len(faults) for form in forms_in_use for faults in form.errors.values())
+        if not self.form.is_bound:
+            return 0
+        in_use = Node(self.form, self.live_steps()).all_forms()
+        in_use += strays(self.steps.forms, self.lanes.forms)
+        return sum(len(faults) for form in in_use for faults in form.errors.values())
 
     def trigger_forms(self) -> list[tuple[Any, JourneyForm]]:
         """Each trigger with an empty form of its own fields, for the browser to choose from."""
@@ -82,8 +90,13 @@ class JourneyEditor:
     def action_forms(self) -> list[tuple[Any, StepForm]]:
         return [(action, self._blank({**NEW_STEP, "action_type": kind})) for kind, action in ACTIONS.items()]
 
-    def blank_step(self) -> StepForm:
-        return self._blank(NEW_STEP)
+    def blank_step(self) -> Node:
+        return Node(self._blank(NEW_STEP), [])
+
+    def blank_lane(self) -> Node:
+        form = LaneForm(prefix="lanes-__prefix__", use_required_attribute=False)
+        self.lanes.add_fields(form, None)
+        return Node(form, [])
 
     def _blank(self, initial: dict[str, Any]) -> StepForm:
         form = StepForm(
@@ -93,11 +106,13 @@ class JourneyEditor:
         return form
 
     def _place(self, faults: Iterable[Fault]) -> None:
-        steps = self.live_steps()
+        whole = Node(self.form, self.live_steps())
         for fault in faults:
-            found = STEP.fullmatch(fault.path)
-            form: TypedForm = steps[int(found[1])] if found and int(found[1]) < len(steps) else self.form
-            form.place(_field_of(found[2] if found else fault.path), fault.message)
+            node, rest = whole, fault.path
+            while (found := INNER.match(rest)) and int(found[1]) < len(node.inner):
+                node, rest = node.inner[int(found[1])], rest[found.end() :]
+            form: PlacedForm = node.form
+            form.place(_field_of(rest), fault.message)
 
 
 def _field_of(path: str) -> str | None:
@@ -111,20 +126,7 @@ def _field_of(path: str) -> str | None:
             return f"config-{inner}" if inner else "action_type"
         case "delay_minutes":
             return "delay"
+        case "lanes":
+            return "action_type"
         case other:
             return other or None
-
-
-def _order(form: StepForm) -> int:
-    raw = str(form["order"].value() or "")
-    return int(raw) if raw.isdecimal() else MAX_STEPS
-
-
-def _draft(journey: Journey | None) -> Iterable[JourneyStep]:
-    return journey.steps.filter(archived_at=None).order_by("order", "id") if journey else ()
-
-
-def _step_initial(step: JourneyStep) -> dict[str, Any]:
-    names = ("key", "name", "action_type", "action_config", "condition", "on_failure", "is_active", "order")
-    own = {name: getattr(step, name) for name in names}
-    return own | {"delay": step.delay_minutes, "expires_after_minutes": step.expires_after_minutes}

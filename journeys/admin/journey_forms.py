@@ -26,7 +26,19 @@ FAILURE_CHOICES = [(value, label.capitalize()) for value, label in OnFailure.cho
 TRIGGER_CHOICES = [(kind, trigger.label) for kind, trigger in TRIGGERS.items()]
 
 
-class TypedForm(forms.Form):
+class PlacedForm(forms.Form):
+    """A form that takes the document's faults beside its fields."""
+
+    def place(self, field: str | None, fault: str) -> None:
+        """Add a fault, once. Authoring says it as a predicate ("must be …"); beside a field it is a sentence."""
+        if field not in self.fields:
+            field = None
+        sentence = as_sentence(fault)
+        if sentence not in self.errors.get(field or "__all__", []):
+            self.add_error(field, sentence)
+
+
+class TypedForm(PlacedForm):
     """A form of which one choice decides what further fields there are, under `<group>-`."""
 
     group: str
@@ -49,14 +61,6 @@ class TypedForm(forms.Form):
         for path, fault in errors.items():
             name = f"{self.group}-{path.partition('.')[0].partition('[')[0]}"
             self.place(name if name in self.fields else whole, fault)
-
-    def place(self, field: str | None, fault: str) -> None:
-        """Add a fault, once. Authoring says it as a predicate ("must be …"); beside a field it is a sentence."""
-        if field not in self.fields:
-            field = None
-        sentence = as_sentence(fault)
-        if sentence not in self.errors.get(field or "__all__", []):
-            self.add_error(field, sentence)
 
 
 NAME_TAKEN = "There is already a journey of this name."
@@ -135,7 +139,8 @@ class StepForm(TypedForm):
         widget=DelayWidget("Expires after", least=1),
     )
     is_active = forms.BooleanField(label="Switched on", required=False, widget=UnfoldBooleanSwitchWidget())
-    # Last, and hidden: the page's order of steps.
+    # Last, and hidden: where on the page the step stands. The lane is the number of its form.
+    lane = forms.IntegerField(required=False, widget=forms.HiddenInput)
     order = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, words: Vocabulary, **kwargs: Any) -> None:

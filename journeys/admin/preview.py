@@ -10,7 +10,7 @@ from journeys.actions.base import PermanentError
 from journeys.actions.render import render, render_html
 from journeys.admin.sent import framed
 from journeys.admin.vocabulary import known_attributes, known_properties
-from journeys.logic.facts import CONTACT_COLUMNS, Facts, contact_mapping, event_mapping
+from journeys.logic.facts import CONTACT_COLUMNS, ContactFacts, Facts, event_mapping
 from journeys.models import Channel, Contact
 
 
@@ -43,12 +43,12 @@ def preview(channel: str, sources: Mapping[str, str], user_id: str, now: datetim
 def sample_facts(contact: Contact | None, now: datetime) -> Facts:
     """What the contact's newest event would have given a run."""
     if contact is None:
-        return Facts(user=contact_mapping({}, {}), event={}, metadata={}, tags=frozenset(), now=now)
+        return Facts(user=ContactFacts({}, {}), event={}, metadata={}, tags=frozenset(), now=now)
     columns = {name: getattr(contact, name) or None for name in CONTACT_COLUMNS}
     event = contact.events.order_by("-received_at").first()
     about = event_mapping(event.name, event.message_id, event.occurred_at, event.properties) if event else {}
     return Facts(
-        user=contact_mapping(contact.attributes, columns),
+        user=ContactFacts(contact.attributes, columns),
         event=about,
         metadata=event.properties if event else {},
         tags=frozenset(contact.contact_tags.values_list("tag__name", flat=True)),

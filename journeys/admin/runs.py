@@ -103,8 +103,10 @@ def _line(execution: StepExecution, has_message: bool) -> dict[str, Any]:
 
 
 def reason_of(execution: StepExecution) -> str:
-    """Why it ended as it did: the error, the reason for skipping, or the outcome's own word."""
+    """Why it ended as it did: the error, the lane, the reason for skipping, or the outcome's own word."""
     result = execution.result
+    if lane := result.get("lane"):
+        return f"went into “{lane}”"
     return execution.error_message or str(result.get("reason") or result.get("status") or "")
 
 

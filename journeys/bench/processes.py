@@ -1,6 +1,5 @@
 """Work in several processes at once, begun together."""
 
-import gc
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -8,6 +7,8 @@ from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
 from django.db import connections
+
+from journeys.engine.collector import spare_collector
 
 _FORK = multiprocessing.get_context("fork")  # A child has the bench's database and settings, as a worker has its own.
 PATIENCE_SECONDS = 3600
@@ -44,7 +45,7 @@ class _Child(Generic[T]):
 
     @staticmethod
     def _run(work: Callable[[], T], start: Any, warm_up: Callable[[], object] | None, pipe: Connection) -> None:
-        gc.freeze()  # As a worker's processes do.
+        spare_collector()  # As a worker's processes do.
         connections["default"].ensure_connection()
         if warm_up is not None:
             warm_up()

@@ -76,6 +76,7 @@ class _Walk:
         self.step_due_at = run.step_due_at or now
         self.attempts = run.attempts
         self.past = dict(run.past)
+        self._keyed: tuple[Step | None, UUID] = None, run.id
         self.stopped = False
         self.last_step_id = run.step_id
         self.decision = Decision(
@@ -84,6 +85,12 @@ class _Walk:
             version_id=run.version_id,
             moved=run.moved or flow is not old,
         )
+
+    def _key(self, step: Step) -> UUID:
+        """The id of the step's execution, made once while the step is taken."""
+        if self._keyed[0] is not step:
+            self._keyed = step, execution_id(self.run.id, step.id)
+        return self._keyed[1]
 
     # Where the run is
 
@@ -169,7 +176,8 @@ class _Walk:
             facts = self.run.facts(self.now)
             if not step.holds(facts):
                 raise SkipStep("its condition does not hold")
-            prepared = ACTIONS[step.action_type].prepare(step.config, self.run.context(step, facts, self.templates))
+            context = self.run.context(step, self._key(step), facts, self.templates)
+            prepared = ACTIONS[step.action_type].prepare(step.config, context)
         except SkipStep as skip:
             self._finish(step, ExecutionStatus.SKIPPED, {"reason": str(skip)})
         except PermanentError as error:
@@ -193,7 +201,7 @@ class _Walk:
         if prepared.send is None:
             self._finish(step, ExecutionStatus.SUCCESS, prepared.result, prepared.effects)
             return
-        key = execution_id(self.run.id, step.id)
+        key = self._key(step)
         message = Outgoing.of(prepared.send, key, self.now)
         self.decision.messages.append((message, step.id))
         self._cause(prepared.effects, key)
@@ -210,7 +218,7 @@ class _Walk:
         if self.step_id is None:
             raise LookupError("an outcome came for a run that is at no step")
         step = self._step(self.step_id)
-        key = execution_id(self.run.id, step.id)
+        key = self._key(step)
         self._cause(outcome.effects, key)
         if isinstance(outcome, Delivered):
             self._finish(step, ExecutionStatus.SUCCESS, outcome.result)
@@ -270,18 +278,9 @@ class _Walk:
         dead: bool = False,
     ) -> UUID:
         """Note the step's execution; its id."""
-        key = execution_id(self.run.id, step.id)
-        pending = status == ExecutionStatus.PENDING
-        self.decision.executions[key] = Execution(
-            id=key,
-            step_id=step.id,
-            status=status,
-            executed_at=self.now,
-            completed_at=None if pending else self.now,
-            result=result or {},
-            error=error,
-            retry_count=self.attempts,
-            dead_at=self.now if dead else None,
+        key = self._key(step)
+        self.decision.executions[key] = Execution.of(
+            key, self.run, step.id, status, self.now, result or {}, error, self.attempts, dead=dead
         )
         self.past[step.id] = Past(status, self.attempts)
         return key

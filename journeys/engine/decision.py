@@ -58,10 +58,10 @@ class Run:
         """What conditions and messages may look at, as it is at this point of the run."""
         return self.person.facts(self.event, self.metadata, now)
 
-    def context(self, step: Step, facts: Facts, templates: TemplateSource) -> StepContext:
-        """All that the step's action may look at."""
+    def context(self, step: Step, key: UUID, facts: Facts, templates: TemplateSource) -> StepContext:
+        """All that the step's action may look at; `key` is its execution's id."""
         return StepContext(
-            execution_id=execution_id(self.id, step.id),
+            execution_id=key,
             facts=facts,
             contact=self.person.view,
             devices=self.person.devices,
@@ -76,11 +76,11 @@ class Run:
         )
 
 
-@dataclass(slots=True)
-class Execution:
+class Execution(NamedTuple):
     """A row of step_executions to be written; one that is final already is never overwritten."""
 
     id: UUID
+    run_id: UUID
     step_id: UUID
     status: ExecutionStatus
     executed_at: datetime
@@ -88,7 +88,18 @@ class Execution:
     result: Mapping[str, Any]
     error: str
     retry_count: int
-    dead_at: datetime | None = None
+    created_at: datetime
+    dead_at: datetime | None
+
+    @classmethod
+    def of(
+        cls, key: UUID, run: Run, step_id: UUID, status: ExecutionStatus, now: datetime, result: Mapping[str, Any],
+        error: str, retry_count: int, *, dead: bool,
+    ) -> "Execution":  # fmt: skip
+        """What became of the step now. `dead` puts it among the dead letters."""
+        ended_at = None if status == ExecutionStatus.PENDING else now
+        dead_at = now if dead else None
+        return cls(key, run.id, step_id, status, now, ended_at, result, error, retry_count, now, dead_at)
 
 
 @dataclass(slots=True)
@@ -152,8 +163,9 @@ def fail_run(run: Run, reason: str, now: datetime) -> Decision:
     past = run.past.get(run.step_id) if run.step_id is not None else None
     if run.step_id is not None and past is not None and past.status == ExecutionStatus.PENDING:
         key = execution_id(run.id, run.step_id)
-        failed = ExecutionStatus.FAILED
-        decision.executions[key] = Execution(key, run.step_id, failed, now, now, {}, reason, run.attempts, now)
+        decision.executions[key] = Execution.of(
+            key, run, run.step_id, ExecutionStatus.FAILED, now, {}, reason, run.attempts, dead=True
+        )
         decision.count(What.FAILED, run.step_id)
         if past.message is not None:
             decision.outcomes.append((key, Undelivered(reason, permanent=True), True))

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from journeys.actions.base import Outgoing
-from journeys.engine.decision import SUSPECT_DEATHS, Decision, Execution
+from journeys.engine.decision import SUSPECT_DEATHS, Decision
 from journeys.engine.sql import execute, insert, pipelined, transpose, unnest, update
 from journeys.engine.tally import append
 from journeys.logic.effects import (
@@ -23,6 +23,7 @@ from journeys.logic.effects import (
 from journeys.models import MessageStatus, RunStatus
 from journeys.models.ids import new_id
 
+# As Execution has them.
 EXECUTION_COLUMNS = {
     "id": "uuid", "user_journey_id": "uuid", "step_id": "uuid", "status": "text", "executed_at": "timestamptz",
     "completed_at": "timestamptz", "result": "jsonb", "error_message": "text", "retry_count": "int",
@@ -67,7 +68,7 @@ def write(decisions: Sequence[Decision], now: datetime, token: UUID, lease_until
 @contextmanager
 def writing(decisions: Sequence[Decision], now: datetime) -> Iterator[None]:
     """Write what decisions say of everything but whose turn it is next, which the caller writes within."""
-    rows = [_execution_row(d.run.id, execution) for d in decisions for execution in d.executions.values()]
+    rows = [execution for decision in decisions for execution in decision.executions.values()]
     with pipelined():
         executions = insert("step_executions", EXECUTION_COLUMNS, rows, KEEP_FINAL)
         _write_inside([pair for decision in decisions for pair in decision.effects], decisions, now)
@@ -77,13 +78,6 @@ def writing(decisions: Sequence[Decision], now: datetime) -> Iterator[None]:
         yield
     if executions.count != len(rows):
         raise ExecutedTwice("a step of this batch is executed already")
-
-
-def _execution_row(run_id: UUID, e: Execution) -> tuple[Any, ...]:
-    return (
-        e.id, run_id, e.step_id, e.status, e.executed_at, e.completed_at, dict(e.result), e.error, e.retry_count,
-        e.executed_at, e.dead_at,
-    )  # fmt: skip
 
 
 def _write_inside(effects: Sequence[tuple[Any, UUID]], decisions: Sequence[Decision], now: datetime) -> None:

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from journeys.actions.base import ContactView, DeviceView
 from journeys.engine.sql import query, uuids
-from journeys.logic.facts import Facts, Lazy, contact_mapping
+from journeys.logic.facts import ContactFacts, Facts, Lazy
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def person_of(row: Sequence[Any]) -> Person:
         "last_event_at": last_event_at,
     }
     view = ContactView(key, user_id, email, chat_id, dead_at is not None, timezone, locale, is_test)
-    return Person(view=view, user=contact_mapping(json.loads(raw), columns))
+    return Person(view=view, user=ContactFacts(json.loads(raw), columns))
 
 
 def add_tags(people: Mapping[UUID, Person]) -> None:

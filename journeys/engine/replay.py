@@ -217,7 +217,7 @@ def _begin(one: _Replay, loaded: Loaded, now: datetime) -> None:
         return
     try:
         prepared = ACTIONS[one.step.action_type].prepare(
-            one.step.config, one.run.context(one.step, one.run.facts(now), loaded.templates)
+            one.step.config, one.run.context(one.step, one.id, one.run.facts(now), loaded.templates)
         )
     except SkipStep as skip:
         _finish(one, ExecutionStatus.SKIPPED, {"reason": str(skip)}, now)
@@ -284,19 +284,11 @@ def _fail(one: _Replay, error: str, now: datetime) -> None:
 
 
 def _note(one: _Replay, status: ExecutionStatus, result: Mapping[str, Any], error: str, now: datetime) -> None:
-    pending, failed = status == ExecutionStatus.PENDING, status == ExecutionStatus.FAILED
-    one.decision.executions[one.id] = Execution(
-        id=one.id,
-        step_id=one.step_id,
-        status=status,
-        executed_at=now,
-        completed_at=None if pending else now,
-        result=result,
-        error=error,
-        retry_count=one.tries,
-        dead_at=now if failed else None,
+    failed = status == ExecutionStatus.FAILED
+    one.decision.executions[one.id] = Execution.of(
+        one.id, one.run, one.step_id, status, now, result, error, one.tries, dead=failed
     )
-    if not pending:
+    if status != ExecutionStatus.PENDING:
         one.decision.count(What(status.value), one.step_id)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from journeys.logic.condition_values import CHECKS, ConditionError, fault_in_text
-from journeys.logic.facts import MISSING, Facts
+from journeys.logic.facts import MISSING, Facts, finder
 from journeys.logic.operators import OPERATORS
 
 __all__ = [
@@ -156,14 +156,14 @@ def _any_of(parts: list[Predicate]) -> Predicate:
 
 
 def _compile_leaf(leaf: dict[str, Any]) -> Predicate:
-    segments = tuple(leaf["field"].split("."))
+    find = finder(leaf["field"])
     value = leaf.get("value", True)
     if leaf["op"] == "exists":
-        return lambda facts: (facts.find(segments) is not MISSING) is value
+        return lambda facts: (find(facts) is not MISSING) is value
     test = OPERATORS[leaf["op"]].build(value)
 
     def holds(facts: Facts) -> bool:
-        found = facts.find(segments)
+        found = find(facts)
         return found is not MISSING and test(found, facts.now)
 
     return holds

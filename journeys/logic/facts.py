@@ -1,6 +1,6 @@
 """What conditions and templates look at: the contact, the event that started the run, metadata and tags."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -18,7 +18,7 @@ CONTACT_COLUMNS = (
     "last_event_at",
 )
 """Names that mean a column of the contact in `user.*`, whatever its attributes hold."""
-_NO_COLUMNS = dict.fromkeys(CONTACT_COLUMNS)
+_COLUMNS = frozenset(CONTACT_COLUMNS)
 
 
 class _Missing(Enum):
@@ -53,9 +53,36 @@ class Lazy(Mapping[str, Any]):
         return len(self._content)
 
 
-@dataclass(frozen=True, slots=True)
+class ContactFacts(Mapping[str, Any]):
+    """The contact as `Facts.user`: attributes, over them the columns, and `attributes` on their own.
+
+    Columns are CONTACT_COLUMNS by name; an instant becomes text, and an empty text is a missing value. Most conditions
+    ask for one thing, so nothing is copied, and what is there is made when it is asked for.
+    """
+
+    __slots__ = ("_attributes", "_columns")
+
+    def __init__(self, attributes: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+        self._attributes, self._columns = attributes, columns
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "attributes":
+            return self._attributes
+        if name not in _COLUMNS:
+            return self._attributes[name]
+        value = self._columns.get(name)
+        return iso(value) if isinstance(value, datetime) else value or None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._attributes, **dict.fromkeys(CONTACT_COLUMNS), "attributes": None})
+
+    def __len__(self) -> int:
+        return len({*self._attributes, *CONTACT_COLUMNS, "attributes"})
+
+
+@dataclass(slots=True)  # Not frozen, which takes three times as long to make; nobody changes one.
 class Facts:
-    """One contact at one moment. Build `user` with `contact_mapping` and `event` with `event_mapping`."""
+    """One contact at one moment. Build `user` with `ContactFacts` and `event` with `event_mapping`."""
 
     user: Mapping[str, Any]
     event: Mapping[str, Any]
@@ -73,30 +100,27 @@ class Facts:
         `user.*` is the contact, `event.*` the event, `tags` (or `user.tags`) the sorted list of tags; any
         other path is looked for in the metadata, then in the contact's attributes.
         """
-        return self.find(tuple(path.split(".")))
-
-    def find(self, segments: tuple[str, ...]) -> Any:
-        """`look_up` for a path that is already split."""
-        match segments:
-            case ("tags",) | ("user", "tags"):
-                return sorted(self.tags)
-            case ("tags", *_) | ("user", "tags", *_):
-                return MISSING
-            case ("user", *rest):
-                return _descend(self.user, rest)
-            case ("event", *rest):
-                return _descend(self.event, rest)
-        found = _descend(self.metadata, segments)
-        return found if found is not MISSING else _descend(self.user.get("attributes"), segments)
+        return finder(path)(self)
 
 
-def contact_mapping(attributes: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
-    """The contact as `Facts.user`: its attributes, over them its columns, and the attributes on their own.
+def finder(path: str) -> Callable[[Facts], Any]:
+    """`look_up` of that path, as a function: for who looks it up in the facts of many."""
+    segments = path.split(".")
+    match segments:
+        case ["tags"] | ["user", "tags"]:
+            return lambda facts: sorted(facts.tags)
+        case ["tags", *_] | ["user", "tags", *_]:
+            return lambda facts: MISSING
+        case ["user", *rest]:
+            return lambda facts: _descend(facts.user, rest)
+        case ["event", *rest]:
+            return lambda facts: _descend(facts.event, rest)
 
-    Columns are CONTACT_COLUMNS by name; an instant becomes text, and an empty text is a missing value.
-    """
-    known = {name: iso(value) if isinstance(value, datetime) else value or None for name, value in columns.items()}
-    return {**attributes, **_NO_COLUMNS, **known, "attributes": attributes}
+    def find(facts: Facts) -> Any:
+        found = _descend(facts.metadata, segments)
+        return found if found is not MISSING else _descend(facts.user.get("attributes"), segments)
+
+    return find
 
 
 def event_mapping(name: str, message_id: str, occurred_at: datetime, properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,9 +129,9 @@ def event_mapping(name: str, message_id: str, occurred_at: datetime, properties:
     return {**properties, **own, "properties": properties}
 
 
-def _descend(value: Any, segments: tuple[str, ...] | list[str]) -> Any:
+def _descend(value: Any, segments: Sequence[str]) -> Any:
     for segment in segments:
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):
             return MISSING
         value = value.get(segment)
     return MISSING if value is None else value

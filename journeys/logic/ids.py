@@ -6,7 +6,6 @@ Both are made from the caller's clock, so that a simulated past sorts like a rea
 import hashlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from uuid import UUID
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,7 +19,6 @@ def uuid7(now: datetime, getrandbits: Callable[[int], int]) -> UUID:
     return UUID(int=_layout(milliseconds, version=7, bits=getrandbits(74)))
 
 
-@lru_cache(maxsize=1_024)  # A step's is asked for several times while it is taken.
 def execution_id(run_id: UUID, step_id: UUID) -> UUID:
     """The one id that the execution of `step_id` in `run_id` can have: the run's timestamp and a hash.
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from journeys.actions.base import ContactView, DeviceView, Outgoing, OutsideAction, StepContext, TemplateText
 from journeys.logic.effects import Outcome, Send
-from journeys.logic.facts import Facts, contact_mapping, event_mapping
+from journeys.logic.facts import ContactFacts, Facts, event_mapping
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EXECUTION = UUID("019d0000-0000-8000-8000-00000000e8ec")
@@ -46,7 +46,7 @@ def make_context(
     columns = {"user_id": view.user_id, "email": view.email, "timezone": view.timezone, "locale": view.locale}
     properties = dict(metadata or {"plan": "premium"})
     facts = Facts(
-        user=contact_mapping(dict(attributes or {"first_name": "Ann"}), columns),
+        user=ContactFacts(dict(attributes or {"first_name": "Ann"}), columns),
         event=event_mapping("signup", "m-1", NOW, properties),
         metadata=properties,
         tags=frozenset({"vip"}),

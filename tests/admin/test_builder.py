@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from journeys.models import Journey, JourneyStep, JourneyVersion
-from tests.admin.pages import JOURNEYS, errors_of, posted, signed_in
+from tests.admin.pages import JOURNEYS, errors_of, fields_of, posted, signed_in
 from tests.factories import NOON, make_contact, make_journey
 
 pytestmark = pytest.mark.django_db
@@ -58,21 +58,7 @@ def test_the_page_of_a_journey_posts_back_to_the_same_version():
     journey = make_journey(trigger_type="idle_user", trigger_config={"idle_days": 14}, steps=steps)
     client = signed_in(superuser=True)
     page = client.get(reverse("admin:journeys_journey_change", args=[journey.pk])).context["editor"]
-    data = {}
-    for form in (page.form, *page.steps.forms, page.steps.management_form):
-        for bound in form:
-            value = bound.value()
-            name = bound.html_name
-            if name.endswith("condition"):
-                data |= {f"{name}_mode": "rows", f"{name}_rows": json.dumps(value) if value else ""}
-            elif name.endswith("config-headers"):
-                data |= {f"{name}_name": list(value), f"{name}_value": list(value.values())}
-            elif hasattr(bound.field.widget, "decompress"):
-                number, unit = bound.field.widget.decompress(value)
-                data |= {f"{name}_number": number, f"{name}_unit": unit}
-            elif value is not None and value is not False:
-                data[name] = "on" if value is True else value
-    response = client.post(reverse("admin:journeys_journey_change", args=[journey.pk]), data)
+    response = client.post(reverse("admin:journeys_journey_change", args=[journey.pk]), fields_of(page))
     assert response.status_code == 302, errors_of(response)
     assert JourneyVersion.objects.count() == 1
 

@@ -142,6 +142,21 @@ def test_steps_can_be_sent_back_as_they_came(api: APIClient, seed_body: dict[str
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "steps[0].id")
 
 
+def test_lanes_come_back_as_they_were_sent_and_can_be_sent_again(api: APIClient, seed_body: dict[str, Any]) -> None:
+    inside = {"name": "Inside", "action_type": "apply_tag", "action_config": {"tag": "gold"}}
+    gold = {"name": "gold", "condition": {"field": "plan", "op": "eq", "value": "gold"}, "steps": [inside]}
+    split = {"name": "Split", "action_type": "ab_split", "lanes": [{"name": "A", "weight": 3}, {"name": "B"}]}
+    branch = {"name": "Plan?", "action_type": "branch", "lanes": [gold, {"name": "else", "steps": [split]}]}
+    made = api.post("/api/v1/journeys", {**seed_body, "steps": [branch]}).json()
+    answered, others = made["steps"][0]["lanes"]
+    assert (answered["name"], answered["condition"]) == ("gold", gold["condition"])
+    assert [step["name"] for step in answered["steps"]] == ["Inside"]
+    assert [lane.get("weight") for lane in others["steps"][0]["lanes"]] == [3, None]
+    again = api.patch(f"/api/v1/journeys/{made['id']}", {"steps": made["steps"]})
+    assert (again.status_code, again.json()["steps"]) == (200, made["steps"])
+    assert JourneyVersion.objects.count() == 1
+
+
 def test_a_taken_name_is_409_and_nothing_is_written(api: APIClient, seed_body: dict[str, Any]) -> None:
     api.post("/api/v1/journeys", seed_body)
     response = api.post("/api/v1/journeys", seed_body)

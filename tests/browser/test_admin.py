@@ -127,6 +127,84 @@ def test_steps_are_moved_deleted_and_brought_back_by_keyboard(admin: Page, live_
     assert [step.name for step in left] == ["one", "three"]
 
 
+PLAN = [
+    {
+        "name": "Which plan?",
+        "action_type": "branch",
+        "lanes": [
+            {"name": "gold", "condition": {"field": "plan", "op": "eq", "value": "gold"}, "steps": steps("inside")},
+            {"name": "else", "steps": []},
+        ],
+    },
+    *steps("behind"),
+]
+
+
+def lane_named(admin: Page, name: str):
+    return admin.locator(f"[data-lane]:has(> .j-lane-head input[value='{name}'])")
+
+
+def test_a_branch_is_built_by_clicking(admin: Page, live_server):
+    admin.goto(f"{live_server.url}/admin/journeys/journey/add/")
+    admin.get_by_label("Name", exact=True).fill("Upsell")
+    branch = add_step(admin, "Which plan?", "Branch")
+    lanes = branch.locator("[data-lane]")
+    expect(lanes).to_have_count(2)
+    expect(lanes.nth(1).locator("[data-share]")).to_have_text("Everybody else")
+    lanes.nth(0).get_by_label("Lane", exact=True).fill("gold")
+    lanes.nth(0).get_by_role("button", name="Add a condition").click()
+    lanes.nth(0).get_by_label("Field").fill("plan")
+    lanes.nth(0).get_by_label("Value", exact=True).fill("gold")
+    lanes.nth(0).get_by_role("button", name="Add a step to this lane").click()
+    inside = lanes.nth(0).locator("[data-step]")
+    inside.get_by_label("Name", exact=True).fill("Thank")
+    inside.get_by_label("Action").select_option(label="Apply a tag")
+    inside.get_by_label("Tag", exact=True).fill("golden")
+    expect(inside.get_by_label("Where it stands")).to_have_value("0")
+    save(admin)
+    thank = Journey.objects.get().steps.get(name="Thank")
+    assert (thank.parent.name, thank.lane) == ("Which plan?", "gold")
+    assert thank.parent.lanes[0]["condition"] == {"field": "plan", "op": "eq", "value": "gold"}
+
+
+def test_steps_are_put_into_lanes_and_out_by_keyboard(admin: Page, live_server):
+    journey = open_journey(admin, live_server, steps=PLAN)
+    behind = step_named(admin, "behind")
+    behind.locator("[data-toggle]").press("Enter")
+    behind.get_by_label("Where it stands").select_option(label="Which plan? → gold")
+    expect(admin.locator("[data-said]")).to_have_text("behind now stands in: Which plan? → gold.")
+    behind.get_by_role("button", name="Move up").press("Enter")
+    expect(admin.locator("[data-said]")).to_have_text("behind is now step 1 of lane gold.")
+    inside = admin.locator("[data-lane] [data-step]").filter(has=admin.locator("[data-title]", has_text="inside"))
+    inside.locator("[data-toggle]").press("Enter")
+    inside.get_by_label("Where it stands").select_option(label="The journey itself")
+    save(admin)
+    placed = {step.name: (step.lane, step.order) for step in journey.steps.all()}
+    assert placed == {"Which plan?": ("", 0), "behind": ("gold", 0), "inside": ("", 1)}
+
+
+def test_a_deleted_lane_takes_its_steps_along_and_brings_them_back(admin: Page, live_server):
+    journey = open_journey(admin, live_server, steps=PLAN)
+    lane_named(admin, "gold").get_by_role("button", name="Delete this lane").press("Enter")
+    expect(admin.locator("[data-title]", has_text="inside")).not_to_be_visible()
+    lane_named(admin, "gold").get_by_role("button", name="Undo").first.press("Enter")
+    expect(admin.locator("[data-title]", has_text="inside")).to_be_visible()
+    step_named(admin, "Which plan?").first.get_by_role("button", name="Delete this step").first.press("Enter")
+    save(admin)
+    assert [step.name for step in journey.steps.filter(archived_at=None)] == ["behind"]
+
+
+def test_lanes_come_back_with_the_action_that_had_them(admin: Page, live_server):
+    open_journey(admin, live_server, steps=PLAN)
+    branch = step_named(admin, "Which plan?").first
+    branch.locator("[data-toggle]").first.click()
+    action = branch.get_by_label("Action").first
+    action.select_option(label="Exit the journey")
+    expect(admin.locator("[data-lane]:visible")).to_have_count(0)
+    action.select_option(label="A/B split")
+    expect(lane_named(admin, "else").locator("[data-share]")).to_have_text("50 % of people")
+
+
 def test_choosing_another_action_shows_its_fields_and_going_back_keeps_what_was_entered(admin: Page, live_server):
     open_journey(admin, live_server, steps=steps("one"))
     step = step_named(admin, "one")

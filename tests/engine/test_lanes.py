@@ -130,8 +130,10 @@ def test_a_split_shares_people_out_and_gives_the_same_person_the_same_lane():
 
 
 def test_exit_ends_the_run_with_its_reason_and_counts_it():
-    enough = {"name": "Enough", "action_type": "exit_journey"}
-    steps = [branch("Vip?", lane("yes", enough, condition=VIP)), tag("after")]
+    steps = [
+        branch("Vip?", lane("yes", {"name": "Enough", "action_type": "exit_journey"}, condition=VIP)),
+        tag("after"),
+    ]
     make_journey("Exit", steps, now=NOW)
     start(plan="vip")
     start("u2")

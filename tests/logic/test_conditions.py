@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from journeys.logic import conditions
 from journeys.logic.condition_values import CHECKS
 from journeys.logic.conditions import OPERATORS, ConditionError, Facts, evaluate, fields, validate
-from journeys.logic.facts import MISSING, contact_mapping, event_mapping
+from journeys.logic.facts import MISSING, ContactFacts, event_mapping
 from tests.logic.condition_strategies import DATES, NEARLY_DATES, attributes, scalars
 from tests.logic.condition_strategies import conditions as any_condition
 
@@ -19,7 +19,7 @@ def facts(metadata: dict[str, Any] | None = None, tags: tuple[str, ...] = (), **
     """Facts about a contact whose attributes are `known`."""
     columns = {"user_id": "u-1", "email": "ada@example.com", "locale": "", "created_at": NOW}
     event = event_mapping("signup", "m-1", NOW, {"plan": "gold", "name": "not this"})
-    return Facts(contact_mapping(known, columns), event, metadata or {}, frozenset(tags), NOW)
+    return Facts(ContactFacts(known, columns), event, metadata or {}, frozenset(tags), NOW)
 
 
 def holds(op: str, value: Any, found: Any) -> bool:
@@ -293,7 +293,7 @@ def test_evaluating_garbage_never_raises(garbage: Any) -> None:
 def test_evaluating_a_valid_condition_never_raises(condition: Any, known: Any, metadata: Any) -> None:
     validate(condition)
     context = {"plan": metadata, "a": {"b": metadata}}
-    found = Facts(contact_mapping(known, {}), {}, context, frozenset(), NOW)
+    found = Facts(ContactFacts(known, {}), {}, context, frozenset(), NOW)
     assert evaluate({"not": condition}, found) is not evaluate(condition, found)
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from journeys.logic.conditions import Facts, evaluate, validate
-from journeys.logic.facts import CONTACT_COLUMNS, contact_mapping
+from journeys.logic.facts import CONTACT_COLUMNS, ContactFacts
 from journeys.models import Contact, ContactTag, Tag
 from journeys.models.matching import matches
 from tests.logic.condition_strategies import DATES, NEARLY_DATES, WORDS, attributes, conditions
@@ -32,7 +32,7 @@ def make_contact(known: dict[str, Any], tags: tuple[str, ...] = (), **columns: A
 def facts_of(contact: Contact) -> Facts:
     columns = {name: getattr(contact, name) for name in CONTACT_COLUMNS}
     tags = frozenset(applied.tag.name for applied in contact.contact_tags.all())
-    return Facts(contact_mapping(contact.attributes, columns), {}, {}, tags, NOW)
+    return Facts(ContactFacts(contact.attributes, columns), {}, {}, tags, NOW)
 
 
 def stored_facts() -> dict[UUID, Facts]:

@@ -4,7 +4,6 @@ The command is a supervisor. The cluster is a child in a session of its own, so 
 group (Ctrl-C) reaches only us: django-q's processes would die of it in the middle of a send.
 """
 
-import gc
 import os
 import signal
 import subprocess
@@ -46,6 +45,7 @@ def _cluster() -> None:
     from django_q.cluster import Cluster
 
     from journeys.engine import stopping
+    from journeys.engine.collector import spare_collector
     from journeys.tasks import start_chains
 
     supervisor = os.getppid()
@@ -57,7 +57,7 @@ def _cluster() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    gc.freeze()  # Looking through all that was imported, again and again, took the processes a tenth of their time.
+    spare_collector()  # The processes that it forks keep to it.
     cluster.start()
     while cluster.sentinel.is_alive() and not stopping.is_stopping():
         if os.getppid() != supervisor:  # It was killed, and can't tell us.

@@ -1,4 +1,5 @@
-/* The journey page: steps that are added, dragged, moved by keyboard and deleted; fields that follow a choice. */
+/* The journey page: steps and lanes that are added, dragged, moved by keyboard and deleted; fields that follow a choice.
+   Where things stand is flow.js's. */
 (() => {
   "use strict";
 
@@ -7,12 +8,10 @@
   const { build: buildCondition, words } = window.journeyConditions;
   const icons = JSON.parse(document.getElementById("icons").textContent);
   const list = form.querySelector("[data-steps]");
-  const total = form.querySelector("#id_steps-TOTAL_FORMS");
   const said = form.querySelector("[data-said]");
-  const steps = () => [...list.children];
-  const field = (step, name) => step.querySelector(`[name$="-${name}"]`);
-  const isDeleted = (step) => field(step, "DELETE").checked;
-  const nameOf = (step) => field(step, "name").value || "New step";
+  const kinds = JSON.parse(document.getElementById("lane-kinds").textContent);
+  const { field, isDeleted, isStep, nameOf, indexOf, alive, laneOf, move, remove, places, whereIs } = window.journeyFlow;
+  const all = (selector) => [...form.querySelectorAll(selector)];
 
   const grow = (template, index) => {
     const holder = document.createElement("template");
@@ -70,90 +69,158 @@
     step.querySelector("[data-title]").textContent = nameOf(step);
     step.querySelector("[data-summary]").textContent = parts.join(" · ");
     step.querySelector("[data-icon]").textContent = icons[action.value] || "bolt";
+    showLanes(step);
   };
   const open = (step, isOpen) => {
     step.classList.toggle("j-open", isOpen);
     step.querySelector("[data-toggle]").setAttribute("aria-expanded", String(isOpen));
   };
-  const indexOf = (step) => field(step, "order").name.match(/-(\d+)-order$/)[1];
+  const showPlaces = (step) => {
+    const choice = step.querySelector("[data-place]");
+    const options = places(form, step);
+    choice.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
+    choice.value = laneOf(step) ? indexOf(laneOf(step)) : "";
+    choice.closest("[data-place-field]").hidden = options.length < 2;
+  };
   const buildStep = (step) => {
     const slot = step.querySelector("[data-config]");
     const templateOf = (kind) => document.querySelector(`template[data-action="${kind}"]`);
-    followChoice(field(step, "action_type"), slot, templateOf, indexOf(step));
-    prepare(step);
+    const action = field(step, "action_type");
+    followChoice(action, slot, templateOf, indexOf(step));
+    action.addEventListener("change", () => followKind(step));
     step.addEventListener("input", () => summarise(step));
     step.addEventListener("change", () => summarise(step));
+    const place = step.querySelector("[data-place]");
+    place.addEventListener("focus", () => showPlaces(step));
+    place.addEventListener("change", () => putInto(step, place.value));
     step.classList.toggle("j-deleted", isDeleted(step));
     open(step, step.classList.contains("j-open"));
+    sortable(lanesOf(step), "lanes");
     summarise(step);
   };
 
-  /* --- All steps */
+  /* --- The lanes of a step */
+
+  const lanesOf = (step) => step.querySelector("[data-lanes]");
+  const showLanes = (step) => {
+    const has = kinds[field(step, "action_type").value];
+    const section = step.querySelector("[data-lanes-of]");
+    section.hidden = !has;
+    if (!has) return;
+    const lanes = alive(lanesOf(step));
+    const weights = lanes.map((lane) => Number(field(lane, "weight").value) || 0);
+    const sum = weights.reduce((one, other) => one + other, 0);
+    lanes.forEach((lane, at) => {
+      for (const part of ["weight", "condition"]) {
+        lane.querySelector(`[data-has="${part}"]`).hidden = part !== has;
+      }
+      const share = sum ? `${Math.round((weights[at] / sum) * 1000) / 10} % of people` : "";
+      const isElse = at === lanes.length - 1 && !words(lane.querySelector("[data-condition]"));
+      lane.querySelector("[data-share]").textContent = has === "weight" ? share : isElse ? "Everybody else" : "";
+    });
+  };
+  /* Another action: lanes that it has no use for go, and come back with the action that had them. */
+  const followKind = (step) => {
+    const has = kinds[field(step, "action_type").value];
+    const list = lanesOf(step);
+    [...list.children].forEach((lane) => remove(lane, !has));
+    if (has && !list.children.length) {
+      const names = has === "weight" ? ["A", "B"] : ["If", "Else"];
+      names.forEach((name) => addLane(step, name));
+    }
+    showLanes(step);
+    renumber();
+  };
+  const buildLane = (lane) => {
+    lane.classList.toggle("j-deleted", isDeleted(lane));
+    sortable(lane.querySelector("[data-steps]"), "steps");
+  };
+  const addLane = (step, name) => {
+    const lane = grown("new-lane", "lanes", lanesOf(step));
+    field(lane, "name").value = name;
+    buildLane(lane);
+    return lane;
+  };
+
+  /* --- All of them */
 
   const renumber = () => {
-    let number = 0;
-    const alive = steps().filter((step) => !isDeleted(step));
-    steps().forEach((step, at) => {
-      field(step, "order").value = at;
-      step.querySelector("[data-number]").textContent = isDeleted(step) ? "" : ++number;
-    });
-    alive.forEach((step, at) => {
-      const up = step.querySelector("[data-up]");
-      if (!up) return;
-      up.disabled = at === 0;
-      step.querySelector("[data-down]").disabled = at === alive.length - 1;
-    });
-    form.querySelector("[data-no-steps]").hidden = steps().length > 0;
+    window.journeyFlow.renumber(form);
+    form.querySelector("[data-no-steps]").hidden = list.children.length > 0;
+    all("[data-step]").forEach((step) => { showLanes(step); showPlaces(step); });
   };
-  const move = (step, by) => {
-    const alive = steps().filter((each) => !isDeleted(each));
-    const other = alive[alive.indexOf(step) + by];
-    if (!other) return;
-    if (by < 0) other.before(step); else other.after(step);
+  const say = (text) => { said.textContent = text; renumber(); markDirty(); };
+  const moveBy = (item, by) => {
+    if (!move(item, by)) return;
     renumber();
-    const button = step.querySelector(by < 0 ? "[data-up]" : "[data-down]");
-    (button.disabled ? step.querySelector("[data-toggle]") : button).focus();
-    said.textContent = `${nameOf(step)} is now step ${step.querySelector("[data-number]").textContent}.`;
-    markDirty();
+    const [up, down] = isStep(item) ? ["[data-up]", "[data-down]"] : ["[data-lane-up]", "[data-lane-down]"];
+    const button = item.querySelector(by < 0 ? up : down);
+    const other = item.querySelector(isStep(item) ? "[data-toggle]" : by < 0 ? down : up);
+    (button.disabled ? other : button).focus();
+    const place = isStep(item) ? `step ${item.querySelector("[data-number]").textContent} ${whereIs(item)}` : "moved";
+    say(`${nameOf(item)} is now ${place}`.trim() + ".");
   };
-  const remove = (step, isGone) => {
-    field(step, "DELETE").checked = isGone;
-    step.classList.toggle("j-deleted", isGone);
-    open(step, false);
-    renumber();
-    step.querySelector(isGone ? "[data-undo]" : "[data-toggle]").focus();
-    said.textContent = isGone ? `${nameOf(step)} will be deleted when you save.` : `${nameOf(step)} is back.`;
-    markDirty();
+  const putInto = (step, index) => {
+    const [, text, target] = places(form, step).find(([value]) => value === index);
+    target.append(step);
+    step.querySelector("[data-place]").focus();
+    step.scrollIntoView({ block: "nearest" });
+    say(`${nameOf(step)} now stands in: ${text}.`);
   };
-  const add = () => {
-    const index = Number(total.value);
-    list.append(grow(document.getElementById("new-step"), index));
-    total.value = index + 1;
-    const step = list.lastElementChild;
+  const removeOne = (item, isGone) => {
+    remove(item, isGone);
+    if (isStep(item)) open(item, false);
+    const [undo, other] = isStep(item) ? ["[data-undo]", "[data-toggle]"] : ["[data-lane-undo]", "[data-lane-delete]"];
+    item.querySelector(isGone ? undo : other).focus();
+    say(isGone ? `${nameOf(item)} will be deleted when you save.` : `${nameOf(item)} is back.`);
+  };
+  const grown = (template, prefix, target) => {
+    const total = form.querySelector(`#id_${prefix}-TOTAL_FORMS`);
+    target.append(grow(document.getElementById(template), Number(total.value)));
+    total.value = Number(total.value) + 1;
+    const item = target.lastElementChild;
+    prepare(item);
+    return item;
+  };
+  const addStep = (target) => {
+    const step = grown("new-step", "steps", target);
     buildStep(step);
     renumber();
     field(step, "name").focus();
     step.scrollIntoView({ block: "nearest" });
     markDirty();
   };
+  const sortable = (target, group) => {
+    if (!form.querySelector("[data-add-step]")) return;
+    window.Sortable.create(target, {
+      group, handle: group === "steps" ? "[data-handle]" : "[data-lane-handle]", animation: 150, ghostClass: "j-ghost",
+      fallbackOnBody: true, swapThreshold: 0.65, onEnd: () => { renumber(); markDirty(); },
+    });
+  };
 
-  list.addEventListener("click", (event) => {
+  form.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     const step = event.target.closest("[data-step]");
-    if (!button || !step) return;
-    if ("toggle" in button.dataset) open(step, !step.classList.contains("j-open"));
-    else if ("up" in button.dataset) move(step, -1);
-    else if ("down" in button.dataset) move(step, 1);
-    else if ("delete" in button.dataset) remove(step, true);
-    else if ("undo" in button.dataset) remove(step, false);
+    const lane = event.target.closest("[data-lane]");
+    if (!button) return;
+    const has = (name) => name in button.dataset;
+    if (has("addStep")) addStep(lane ? lane.querySelector("[data-steps]") : list);
+    else if (has("addLane")) {
+      const added = addLane(step, "");
+      renumber();
+      field(added, "name").focus();
+      markDirty();
+    }
+    else if (has("toggle")) open(step, !step.classList.contains("j-open"));
+    else if (has("up")) moveBy(step, -1);
+    else if (has("down")) moveBy(step, 1);
+    else if (has("delete")) removeOne(step, true);
+    else if (has("undo")) removeOne(step, false);
+    else if (has("laneUp")) moveBy(lane, -1);
+    else if (has("laneDown")) moveBy(lane, 1);
+    else if (has("laneDelete")) removeOne(lane, true);
+    else if (has("laneUndo")) removeOne(lane, false);
   });
-  form.querySelector("[data-add-step]")?.addEventListener("click", add);
-  if (list.querySelector("[data-handle]") || form.querySelector("[data-add-step]")) {
-    window.Sortable.create(list, {
-      handle: "[data-handle]", animation: 150, ghostClass: "j-ghost",
-      onEnd: () => { renumber(); markDirty(); },
-    });
-  }
 
   /* --- The trigger */
 
@@ -175,9 +242,11 @@
   form.addEventListener("submit", () => { isDirty = false; });
   window.addEventListener("beforeunload", (event) => { if (isDirty) event.preventDefault(); });
 
-  prepare(trigger);
+  prepare(form);
   explain();
-  steps().forEach(buildStep);
+  sortable(list, "steps");
+  all("[data-lane]").forEach(buildLane);
+  all("[data-step]").forEach(buildStep);
   renumber();
   document.querySelector("[data-alert]")?.focus();
   form.dataset.ready = "";
