@@ -3,7 +3,6 @@
 They are forked from one process that has imported everything, as django-q's are; each has its own connection.
 """
 
-import gc
 import logging
 import multiprocessing
 import os
@@ -22,6 +21,7 @@ from journeys.actions import http
 from journeys.engine import cycle, housekeeping, replay
 from journeys.engine.claim import Claimed
 from journeys.engine.clock import database_clock
+from journeys.engine.collector import spare_collector
 
 _FORK = multiprocessing.get_context("fork")
 IDLE_SECONDS = 0.02
@@ -105,7 +105,7 @@ class Herd:
 
 def _begin_work(name: str, state: Any, work: Callable[[Any], None]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.freeze()
+    spare_collector()
     random.seed()
     say_who(name)
     logging.getLogger("journeys.engine.record").addHandler(_Late(state))

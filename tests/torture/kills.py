@@ -15,7 +15,7 @@ from tests.torture.population import Person, course, crowd, enter, settle
 from tests.torture.promises import Case
 from tests.torture.stage import Stage, stage
 
-WINDOW = 300
+WINDOW = 600
 """So many runs are inside at once: enough for every worker, and few enough for kills to meet all of the way."""
 LOT = 50
 PATIENCE_SECONDS = 120
