@@ -79,6 +79,8 @@ def _record(
         logger.warning("outcomes came too late, or a second time", extra={"count": len(keys) - len(mine)})
     sends = {key: send for key in outcomes if (send := sent[key].send) is not None}
     loaded = load(mine, people, journeys, messages=sends)
+    for run in loaded.runs:
+        run.deaths = 0  # It got somewhere: those who died before did not die of what comes now.
     decisions = [
         # Without its outcome: our own commit, whose answer was lost, took that in already, and the run sends on.
         decide(loaded, number, now, outcomes[keys[row.id]] if _waits_for(row, keys[row.id]) else None, go_on=go_on)

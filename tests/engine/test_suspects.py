@@ -9,6 +9,8 @@ from journeys.engine import cycle
 from journeys.engine.claim import claim, claim_suspect
 from journeys.engine.decision import DEATHS_ALONE, SUSPECT_DEATHS
 from journeys.engine.ingest import Incoming, ingest
+from journeys.engine.record import record
+from journeys.logic.effects import Delivered
 from journeys.models import Contact, RunStatus, StepExecution, UserJourney
 from tests.engine.test_cycle import work_at
 from tests.factories import make_journey
@@ -27,8 +29,8 @@ def bot(settings) -> Iterator[BotApi]:
         yield api
 
 
-def start(count: int) -> None:
-    make_journey("Chat", [HELLO], now=NOW)
+def start(count: int, steps: int = 1) -> None:
+    make_journey("Chat", [{**HELLO, "name": f"Hello {number}"} for number in range(steps)], now=NOW)
     ingest([Incoming(f"u{number}", "signup") for number in range(count)], NOW)
     Contact.objects.update(telegram_chat_id="7")
 
@@ -69,6 +71,18 @@ def test_the_innocent_of_a_batch_that_workers_died_of_are_not_failed(bot):
         cycle._see_through(claimed, lambda: NOW, cycle.Report())
     assert UserJourney.objects.get(id=killer).status == RunStatus.FAILED
     assert UserJourney.objects.filter(status=RunStatus.COMPLETED, deaths=0).count() == 19
+
+
+def test_a_death_counts_no_more_once_something_of_the_run_is_recorded(bot):
+    """Nobody's long journey is failed because a worker happened to die at each of its steps."""
+    start(1, steps=SUSPECT_DEATHS + DEATHS_ALONE + 1)
+    for _ in range(SUSPECT_DEATHS + DEATHS_ALONE):
+        claimed = claim(NOW, 10)
+        ((decision, send),) = claimed.sends
+        record({send.id: Delivered({})}, {send.id: decision}, claimed.lease.token, NOW)
+        the_worker_dies()
+    work_at(NOW)
+    assert UserJourney.objects.get().status == RunStatus.COMPLETED
 
 
 def test_a_backlog_does_not_starve_the_suspects(bot):
