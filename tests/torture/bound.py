@@ -66,7 +66,7 @@ def _work_and_hang(on: Stage, state: Any) -> None:
     def hang(*_: object) -> None:
         time.sleep(PATIENCE_SECONDS)
 
-    cycle.record = hang  # type: ignore[assignment]
+    cycle.record = hang
     while True:
         cycle.work(on.clock, BATCH)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-from tests.torture.sinks import Delivery
+from tests.torture.ledger import Delivery
 
 
 @dataclass(slots=True)

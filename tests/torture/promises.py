@@ -1,5 +1,6 @@
 """Each promise of docs/reliability.md, held against the evidence. A check answers with what breaks it, in words."""
 
+import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +9,8 @@ from typing import Any
 from journeys.engine.outcomes import MOST_UNRECORDED
 from tests.torture.evidence import Evidence
 from tests.torture.herd import Life
+from tests.torture.ledger import Delivery
 from tests.torture.population import Course
-from tests.torture.sinks import Delivery
 
 Breach = str
 FINAL = ("success", "failed")
@@ -127,6 +128,12 @@ def no_innocent_run_fails(case: Case) -> list[Breach]:
     return [f"{run.user_id}: {run.reason}" for run in case.evidence.runs.values() if "died" in run.reason]
 
 
+def no_worker_falls(case: Case) -> list[Breach]:
+    """A worker ends because it is killed, and for no other reason."""
+    ends = {name: life.process.exitcode for name, life in case.lives.items()}
+    return [f"{name} ended with {code}" for name, code in ends.items() if code not in (None, -signal.SIGKILL)]
+
+
 PROMISES: tuple[Callable[[Case], list[Breach]], ...] = (
     nothing_is_lost,
     no_inside_effect_twice,
@@ -136,4 +143,5 @@ PROMISES: tuple[Callable[[Case], list[Breach]], ...] = (
     repeats_are_bounded,
     repeats_have_the_first_ones_bytes,
     no_innocent_run_fails,
+    no_worker_falls,
 )

@@ -14,11 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TextIO
 from uuid import UUID
 
 from django.db import connections
+
+from tests.torture.ledger import Ledger
 
 _FORK = multiprocessing.get_context("fork")
 HOST = "127.0.0.1"
@@ -27,29 +28,6 @@ REFUSED = 32
 """One message in so many is refused the first time that it comes."""
 GONE = "/gone"
 """Who lives at this path answers 410."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message that came whole. `worker` is who sent it, `digest` is of its bytes."""
-
-    channel: str
-    key: str
-    worker: str
-    digest: str
-    taken: bool
-    at: float
-
-
-class Ledger:
-    """Where deliveries are written down, a line each."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.write_text("")
-
-    def read(self) -> list[Delivery]:
-        return [Delivery(*json.loads(line)) for line in self.path.read_text().splitlines()]
 
 
 @dataclass(frozen=True, slots=True)

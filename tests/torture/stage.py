@@ -17,7 +17,8 @@ from journeys.bench.database import own_database
 from journeys.engine.clock import database_clock
 from journeys.engine.partitions import make_months
 from tests.torture.herd import FastClock
-from tests.torture.sinks import HOST, Ledger, Ports, sinks
+from tests.torture.ledger import Ledger
+from tests.torture.sinks import HOST, Ports, sinks
 
 
 @dataclass(frozen=True, slots=True)

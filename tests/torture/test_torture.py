@@ -34,7 +34,7 @@ def test_workers_that_are_killed_at_random_break_no_promise():
 
 
 def test_workers_that_are_killed_at_every_point_of_every_kind_of_step_break_no_promise():
-    part = torture("--only", "matrix", "--lease", "3")["matrix"]
+    part = torture("--only", "matrix", "--lease", "6")["matrix"]
     assert broken(part) == {}
     assert part["killed_there"] == part["cells"] == 6 * 12 + 8 * 4
 
