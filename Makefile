@@ -4,7 +4,7 @@ PYTHON := $(shell for p in python3.11 python3 python3.12 python3.13; do \
 BIN := .venv/bin
 export DJANGO_SETTINGS_MODULE ?= journeys_project.settings
 
-.PHONY: run test lint types check migrations-under-load clean
+.PHONY: run test lint types check migrations-under-load torture clean
 
 run: .venv/installed
 	@DEBUG=$${DEBUG:-1} exec $(BIN)/python -m journeys_project.run
@@ -28,6 +28,10 @@ check: .venv/installed-dev
 # Every migration after the first, applied to a million rows while others write: nobody may wait for over two seconds.
 migrations-under-load: .venv/installed-dev
 	@unset DJANGO_SETTINGS_MODULE; exec $(BIN)/python -m tests.load.migrations
+
+# Workers killed at 500 random moments of 100,000 executions, and at every named point of every kind of step.
+torture: .venv/installed-dev
+	@unset DJANGO_SETTINGS_MODULE; exec $(BIN)/python -m tests.torture $(TORTURE)
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and there is none on the PATH." >&2; exit 1; }

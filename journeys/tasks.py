@@ -20,6 +20,7 @@ from django_q.tasks import async_task
 
 from journeys.engine import cycle, detect, housekeeping, partitions, pruning, replay
 from journeys.engine.clock import database_clock
+from journeys.engine.outage import persist, surviving
 from journeys.engine.queue import beat, beaten_since, is_anything_due
 from journeys.engine.stopping import is_stopping, pause
 from journeys.engine.wake import WORK
@@ -35,6 +36,7 @@ PRUNE_SECONDS = 60
 TICK_SECONDS = 0.4
 LOST_AFTER = timedelta(seconds=30)
 CHAIN_BROKEN_AFTER = timedelta(seconds=30)
+LOCK_IDLES = "15s"
 LEADER_LOCK, CHAIN_LOCK = 0x6A6F7500, 0x6A6F7510
 """Keys of session-level advisory locks ("jou"): PostgreSQL lets go of them when a worker dies."""
 
@@ -42,31 +44,37 @@ LEADER_LOCK, CHAIN_LOCK = 0x6A6F7500, 0x6A6F7510
 def work() -> int:
     """Work off what is due, for ten seconds at most; the number of runs looked at."""
     deadline, total, newest_first = time.monotonic() + TASK_SECONDS, 0, False
-    while time.monotonic() < deadline and not is_stopping():
-        report = cycle.work(database_clock, settings.JOURNEYS["BATCH"], newest_first=newest_first)
-        replayed = replay.work(database_clock, settings.JOURNEYS["BATCH"])
-        total += report.runs + replayed
-        if not report.runs + replayed:
-            break
-        newest_first = not newest_first  # A backlog must not starve what became due just now.
+    with surviving():
+        while time.monotonic() < deadline and not is_stopping():
+            report = cycle.work(database_clock, settings.JOURNEYS["BATCH"], newest_first=newest_first)
+            replayed = replay.work(database_clock, settings.JOURNEYS["BATCH"])
+            total += report.runs + replayed
+            if not report.runs + replayed:
+                break
+            newest_first = not newest_first  # A backlog must not starve what became due just now.
     return total
 
 
 def tick(chain: int) -> None:
     """One link of a chain: look for due work for ten seconds, then enqueue the next link. Sends nothing itself."""
-    with _advisory_lock(CHAIN_LOCK + chain) as alone:
-        if not alone:  # Another link of this chain is at work: this one is a duplicate, and ends here.
-            return
-        deadline = time.monotonic() + TASK_SECONDS
-        beat(f"chain-{chain}", database_clock())
-        while time.monotonic() < deadline and not is_stopping():
-            with _advisory_lock(LEADER_LOCK) as leads:
-                if leads:
-                    _lead(deadline)
-                else:
-                    pause(1)
-    if not is_stopping():
-        async_task(TICK, chain)
+    is_duplicate = False
+    with surviving(), _advisory_lock(CHAIN_LOCK + chain) as alone:
+        # Another link of this chain is at work where we aren't alone: this one is a duplicate, and ends here.
+        is_duplicate = not alone
+        if alone:
+            _look(chain, time.monotonic() + TASK_SECONDS)
+    if not is_duplicate and not is_stopping():
+        persist(lambda: async_task(TICK, chain))
+
+
+def _look(chain: int, deadline: float) -> None:
+    beat(f"chain-{chain}", database_clock())
+    while time.monotonic() < deadline and not is_stopping():
+        with _advisory_lock(LEADER_LOCK) as leads:
+            if leads:
+                _lead(deadline)
+            else:
+                pause(1)
 
 
 def _lead(deadline: float) -> None:
@@ -92,15 +100,19 @@ def _has_room() -> bool:
 
 @contextmanager
 def _advisory_lock(key: int) -> Iterator[bool]:
+    """Whether this session has the lock. If its process is stopped, perhaps with its whole machine, PostgreSQL ends
+    the session after a while: as long as it lives, nobody else could lead."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
         (taken,) = cursor.fetchone()
+        cursor.execute("SET idle_session_timeout = %s", [LOCK_IDLES])
     try:
         yield taken
     finally:
-        if taken:
-            with connection.cursor() as cursor:
+        with connection.cursor() as cursor:
+            if taken:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+            cursor.execute("RESET idle_session_timeout")
 
 
 def minute() -> None:

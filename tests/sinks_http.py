@@ -318,6 +318,7 @@ def public_point(key: ec.EllipticCurvePrivateKey) -> str:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, sink: Sink) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -75,7 +75,8 @@ def _render(source: str, facts: Facts, name: str, *, is_html: bool) -> str:
     if "{" not in source:  # Most names, headers and addresses.
         return source
     try:
-        return _parse(source, is_html).render(_globals(facts))
+        # A filter can make a NUL character, which PostgreSQL can't keep and no reader misses.
+        return _parse(source, is_html).render(_globals(facts)).replace("\x00", "")
     except LiquidError as error:
         fault = _fault(error, source)
         raise PermanentError(f"{name}, line {fault.line}: {fault.message}") from error

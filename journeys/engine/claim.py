@@ -14,15 +14,15 @@ from django.db import transaction
 
 from journeys.actions.base import Outgoing
 from journeys.engine.advance import advance
-from journeys.engine.decision import Decision, fail_run, retry_run
+from journeys.engine.decision import DEATHS_ALONE, SUSPECT_DEATHS, Decision, fail_run, retry_run
 from journeys.engine.effects import write
-from journeys.engine.flows import lock_journeys
-from journeys.engine.lease import NO_LEASE, Lease, new_lease
+from journeys.engine.flows import LiveJourney, lock_journeys
+from journeys.engine.lease import NO_LEASE, RUNS, Lease, claiming, limit_idling, new_lease
 from journeys.engine.limits import hold
 from journeys.engine.load import RUN_COLUMNS, Loaded, LockedRun, load
 from journeys.engine.people import COLUMNS as PERSON_COLUMNS
-from journeys.engine.people import person_of
-from journeys.engine.poison import Poison, told_apart
+from journeys.engine.people import Person, person_of
+from journeys.engine.poison import Poison, eighths, told_apart
 from journeys.engine.queue import DUE, JOURNEY_IS_ON
 from journeys.engine.sql import execute, query
 from journeys.engine.tally import Counted, append
@@ -32,13 +32,14 @@ from journeys.models import What
 
 logger = logging.getLogger(__name__)
 
-SUSPECT_DEATHS = 2
-"""A run whose lease died this often is claimed alone; once more, and it fails."""
-
+FRONT = 1_000
+"""Among so many of the oldest due runs the suspects are looked for: ordinary claims leave them behind there."""
 RUN_FIELDS = RUN_COLUMNS.split(", ")
 PERSON_FIELDS = PERSON_COLUMNS.split(", ")
 ONE_OF = " AND r.id = ANY(%(ids)s)"
-ORDINARY = f" AND r.deaths < {SUSPECT_DEATHS}"
+# A due run that has a lease died with it just now.
+DEATHS = "r.deaths + (r.lease_until IS NOT NULL)::int"
+ORDINARY = f" AND {DEATHS} < {SUSPECT_DEATHS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,41 +55,57 @@ class Claimed:
 
 
 def claim(now: datetime, limit: int, *, newest_first: bool = False) -> Claimed:
-    """Claim and advance up to `limit` due runs. A batch that SQL rejects is taken apart until the bad run is alone."""
+    """Claim and advance up to `limit` due runs. A batch that SQL rejects is taken apart until the bad run is alone,
+    and no other batch meets that run again."""
     order = f"ORDER BY r.due_at {'DESC' if newest_first else 'ASC'} LIMIT %(limit)s"
     try:
         return _claim(ORDINARY, order, {"now": now, "limit": limit})
     except Poison:
         logger.warning("a batch was rejected and is taken apart", exc_info=True)
         due = query(f"SELECT r.id {DUE}{JOURNEY_IS_ON}{ORDINARY} {order}", {"now": now, "limit": limit})
-        return _halve([run_id for (run_id,) in due], now, new_lease())
+        return _claim_parts([run_id for (run_id,) in due], now, new_lease())
+
+
+@transaction.atomic
+def _suspect(now: datetime) -> UUID | None:
+    execute("SET LOCAL enable_sort = off")
+    found = query(
+        f"SELECT id FROM (SELECT r.id, {DEATHS} AS deaths, r.due_at {DUE}{JOURNEY_IS_ON} "
+        "ORDER BY r.due_at LIMIT %(front)s) "
+        "AS front WHERE deaths >= %(deaths)s ORDER BY due_at LIMIT 1",
+        {"now": now, "front": FRONT, "deaths": SUSPECT_DEATHS},
+    )
+    return found[0][0] if found else None
 
 
 def claim_suspect(now: datetime) -> Claimed:
-    """Claim one of the runs that workers died with, alone."""
-    suspects = f"SELECT r.id {DUE}{JOURNEY_IS_ON} AND r.deaths >= {SUSPECT_DEATHS} ORDER BY r.due_at LIMIT 1"
-    found = query(suspects, {"now": now})
-    return claim_one(found[0][0], now) if found else Claimed((), NO_LEASE)
+    """Claim one of the runs that workers died with, or that broke a batch, alone."""
+    run_id = _suspect(now)
+    return claim_one(run_id, now) if run_id is not None else Claimed((), NO_LEASE)
 
 
 def claim_one(run_id: UUID, now: datetime) -> Claimed:
     """Claim this run, if it is due and nobody has it."""
-    return _halve([run_id], now, new_lease())
+    return _claim_part([run_id], now, new_lease())
 
 
-def _halve(ids: list[UUID], now: datetime, lease: Lease) -> Claimed:
-    """Claim the parts of a batch that can be claimed, under one lease."""
+def _claim_part(ids: Sequence[UUID], now: datetime, lease: Lease) -> Claimed:
+    """Claim what can be claimed of these, under the lease."""
     try:
-        return _claim(ONE_OF, "", {"now": now, "ids": ids}, lease)
+        return _claim(ONE_OF, "", {"now": now, "ids": list(ids)}, lease)
     except Poison as error:
         if len(ids) == 1:
             return _put_aside(ids[0], now, error)
-    halves = [_halve(half, now, lease) for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :])]
-    return Claimed([decision for half in halves for decision in half.decisions], lease)
+    return _claim_parts(ids, now, lease)
+
+
+def _claim_parts(ids: Sequence[UUID], now: datetime, lease: Lease) -> Claimed:
+    parts = [_claim_part(part, now, lease) for part in eighths(ids)]
+    return Claimed([decision for part in parts for decision in part.decisions], lease)
 
 
 def _put_aside(run_id: UUID, now: datetime, error: Poison) -> Claimed:
-    """The run that can't be advanced: looked at again later, and in the end failed with that reason."""
+    """The run that can't be advanced: looked at again later, alone, and in the end failed with that reason."""
     logger.error("a run was rejected", extra={"user_journey": str(run_id)}, exc_info=error)
     try:
         return _claim(ONE_OF, "", {"now": now, "ids": [run_id]}, reason=str(error))
@@ -124,47 +141,58 @@ def _fail_unseen(run_id: UUID, reason: str, now: datetime) -> None:
 
 
 @told_apart()
-@transaction.atomic
 def _claim(
     which: str, order: str, parameters: dict[str, Any], lease: Lease | None = None, *, reason: str | None = None
 ) -> Claimed:
     now = parameters["now"]
+    with claiming(RUNS) as taken, transaction.atomic():
+        locked, people, journeys = _lock(which, order, parameters)
+        if not locked:
+            return Claimed((), NO_LEASE)
+        lease = lease or new_lease()
+        loaded = load(locked, people, journeys)
+        decisions = [
+            _decide(row, loaded, number, now) if reason is None else retry_run(loaded.runs[number], reason, now)
+            for number, row in enumerate(locked)
+        ]
+        for decision in decisions:
+            decision.is_suspect = reason is not None
+        hold(decisions, now)
+        write(decisions, now, lease.token, lease.until)
+        taken.lease, taken.ids = lease, [decision.run.id for decision in decisions if decision.send is not None]
+    return Claimed(decisions, lease)
+
+
+def _lock(
+    which: str, order: str, parameters: dict[str, Any]
+) -> tuple[list[LockedRun], dict[UUID, Person], dict[UUID, LiveJourney]]:
+    """Due runs with their contacts and journeys, under lock."""
     # Until PostgreSQL has analyzed a backlog that came at once, it takes it for a handful, and would read and sort all
     # of it for each batch. The index has the order already.
     execute("SET LOCAL enable_sort = off")
     peeked = query(
         f"SELECT DISTINCT journey_id FROM (SELECT r.journey_id {DUE}{JOURNEY_IS_ON}{which} {order}) AS due", parameters
     )
-    journeys = lock_journeys([key for (key,) in peeked], skip_locked=True) if peeked else {}
-    active = [journey.id for journey in journeys.values() if journey.is_active]
-    if not active:
-        return Claimed((), NO_LEASE)
-    lease = lease or new_lease()
+    if not peeked:
+        return [], {}, {}
+    limit_idling()
+    journeys = lock_journeys([key for (key,) in peeked], skip_locked=True)
     rows = query(
         f"SELECT {', '.join(f'r.{name}' for name in RUN_FIELDS)}, {', '.join(f'c.{name}' for name in PERSON_FIELDS)} "
         f"{DUE.replace('WHERE', 'JOIN contacts c ON c.id = r.contact_id WHERE')} {which} "
         f"AND r.journey_id = ANY(%(journeys)s) {order} FOR NO KEY UPDATE OF r, c SKIP LOCKED",
-        {**parameters, "journeys": active},
+        {**parameters, "journeys": [journey.id for journey in journeys.values() if journey.is_active]},
     )
     split = len(RUN_FIELDS)
-    people = {row[split]: person_of(row[split:]) for row in rows}
-    locked = [LockedRun(*row[:split]) for row in rows]
-    loaded = load(locked, people, journeys)
-    decisions = [
-        _decide(row, loaded, number, now) if reason is None else retry_run(loaded.runs[number], reason, now)
-        for number, row in enumerate(locked)
-    ]
-    hold(decisions, now)
-    write(decisions, now, lease.token, lease.until)
-    return Claimed(decisions, lease)
+    return [LockedRun(*row[:split]) for row in rows], {row[split]: person_of(row[split:]) for row in rows}, journeys
 
 
 def _decide(row: LockedRun, loaded: Loaded, number: int, now: datetime) -> Decision:
     run = loaded.runs[number]
     if row.lease_until is not None:  # It ended, and the worker never said what became of the run.
         run.deaths += 1
-        if run.deaths > SUSPECT_DEATHS:
-            return fail_run(run, f"the worker died {run.deaths} times while it had this run", now)
+        if run.deaths >= SUSPECT_DEATHS + DEATHS_ALONE:
+            return fail_run(run, f"the worker died {run.deaths} times while it had this run, lastly with no other", now)
     return decide(loaded, number, now)
 
 

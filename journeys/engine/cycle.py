@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from uuid import UUID
 
 from journeys.engine.breakers import learn
@@ -11,13 +12,18 @@ from journeys.engine.claim import Claimed, claim, claim_one, claim_suspect
 from journeys.engine.clock import Clock
 from journeys.engine.decision import Decision
 from journeys.engine.dispatch import Parcel, dispatch
-from journeys.engine.lease import Lease
-from journeys.engine.record import record, release
+from journeys.engine.lease import RUNS, Renewal, release
+from journeys.engine.outage import persist
+from journeys.engine.record import record
 from journeys.engine.sql import query
+from journeys.engine.stopping import is_stopping
+from journeys.logic.effects import Outcome
 from journeys.models import ExecutionStatus
 
-PATIENCE_SECONDS = 40
-"""After so long what a batch has to send next is left to the next claim: django-q kills a task that takes too long."""
+SUSPECTS_EVERY = 8
+"""So many batches there are to a look at the suspects: a backlog must not starve them, nor they the backlog."""
+SUSPECTS_SECONDS = 0.25
+_batches = count(1)
 
 
 @dataclass(slots=True)
@@ -46,10 +52,25 @@ class Report:
 
 def work(clock: Clock, limit: int, *, newest_first: bool = False) -> Report:
     """Take one batch of due runs as far as it goes. `report.runs` is 0 when nothing is due that can be had."""
+    report = Report()
+    if next(_batches) % SUSPECTS_EVERY == 0:
+        _work_suspects(clock, report)
     claimed = claim(clock(), limit, newest_first=newest_first)
-    if not claimed.decisions:
+    if claimed.decisions:
+        _see_through(claimed, clock, report)
+    elif not report.runs:
+        _work_suspects(clock, report)
+    return report
+
+
+def _work_suspects(clock: Clock, report: Report) -> None:
+    """Take runs that workers died with, or that broke a batch, one after the other, each alone, for a moment."""
+    until = time.monotonic() + SUSPECTS_SECONDS
+    while time.monotonic() < until and not is_stopping():
         claimed = claim_suspect(clock())
-    return _see_through(claimed, clock)
+        if not claimed.decisions:
+            break
+        _see_through(claimed, clock, report)
 
 
 def execute(run_id: UUID, clock: Clock) -> Report | None:
@@ -58,7 +79,9 @@ def execute(run_id: UUID, clock: Clock) -> Report | None:
     claimed = claim_one(run_id, now)
     if not claimed.decisions and _is_held(run_id, now):
         return None
-    return _see_through(claimed, clock)
+    report = Report()
+    _see_through(claimed, clock, report)
+    return report
 
 
 def _is_held(run_id: UUID, now: object) -> bool:
@@ -67,34 +90,45 @@ def _is_held(run_id: UUID, now: object) -> bool:
     return bool(query(statement, [run_id, now]))
 
 
-def _see_through(claimed: Claimed, clock: Clock) -> Report:
-    report = Report(runs=len(claimed.decisions))
+def _see_through(claimed: Claimed, clock: Clock, report: Report) -> None:
+    report.runs += len(claimed.decisions)
     report.note(claimed.decisions)
-    waiting = [(claimed.lease, decision) for decision, _ in claimed.sends]
-    until = time.monotonic() + PATIENCE_SECONDS
+    waiting = [decision for decision, _ in claimed.sends]
+    renewal = Renewal(RUNS, claimed.lease, {decision.run.id for decision in waiting})
     while waiting:
-        waiting = _round(waiting, clock, report)
-        if time.monotonic() >= until:
-            release([decision.run.id for _, decision in waiting], claimed.lease.token)
+        waiting = _round(waiting, renewal, clock, report)
+        if not renewal.may_send:
+            _let_go(waiting, renewal)
             break
-    return report
 
 
-def _round(waiting: list[tuple[Lease, Decision]], clock: Clock, report: Report) -> list[tuple[Lease, Decision]]:
-    """Send what waits under the oldest of its leases, record it, and return what is to be sent next."""
-    lease = min((lease for lease, _ in waiting), key=lambda lease: lease.sends_until)
-    sent = {decision.send.id: decision for _, decision in waiting if decision.send is not None}
+def _round(waiting: list[Decision], renewal: Renewal, clock: Clock, report: Report) -> list[Decision]:
+    """Send what waits, record it, and return what is to be sent next, under the same lease."""
+    sent = {decision.send.id: decision for decision in waiting if decision.send is not None}
     parcels = [Parcel(d.send, d.run.person.view.is_test, d.wait) for d in sent.values() if d.send is not None]
-    messages = {parcel.message.id: parcel.message for parcel in parcels}
-    following: list[tuple[Lease, Decision]] = []
-    unsent = set(sent)
-    for lot in dispatch(parcels, lease):
-        unsent -= {key for key, _ in lot}
-        outcomes, now = dict(lot), clock()
-        recorded = record(outcomes, sent, lease.token, now)
-        learn(outcomes, messages, now)
+    following: list[Decision] = []
+    unsent = dict(sent)
+    for lot in dispatch(parcels, renewal):
+        recorded = _record(dict(lot), sent, renewal, clock)
         report.note(recorded.decisions)
-        following += [(recorded.lease, decision) for decision, _ in recorded.sends]
-    if unsent:
-        release([sent[key].run.id for key in unsent], lease.token)
+        going_on = [decision for decision, _ in recorded.sends]
+        renewal.ids -= {unsent.pop(key).run.id for key, _ in lot}
+        renewal.ids |= {decision.run.id for decision in going_on}
+        following += going_on
+    _let_go(unsent.values(), renewal)
     return following
+
+
+def _record(outcomes: dict[UUID, Outcome], sent: dict[UUID, Decision], renewal: Renewal, clock: Clock) -> Claimed:
+    """Record what was sent, also when the database is away for a while; meanwhile nothing more is sent."""
+    recorded = persist(lambda: record(outcomes, sent, renewal.lease.token, clock()), renewal.give_up)
+    messages = {key: send for key in outcomes if (send := sent[key].send) is not None}
+    persist(lambda: learn(outcomes, messages, clock()), renewal.give_up)
+    return recorded
+
+
+def _let_go(unsent: Iterable[Decision], renewal: Renewal) -> None:
+    ids = {decision.run.id for decision in unsent}
+    if ids:
+        persist(lambda: release(RUNS, ids, renewal.lease.token))
+        renewal.ids -= ids

@@ -21,6 +21,11 @@ from journeys.logic.limits import is_mine
 from journeys.logic.retry import RetryPolicy, retry_delay
 from journeys.models import ExecutionStatus, RunStatus, What
 
+SUSPECT_DEATHS = 2
+"""A run whose lease died this often is a suspect, and claimed alone."""
+DEATHS_ALONE = 3
+"""A suspect whose lease died so often while it was alone fails. Once or twice may be chance."""
+
 
 class Past(NamedTuple):
     """What is known of an execution that is there already. `message` is what it is sending, while it is pending."""
@@ -120,6 +125,8 @@ class Decision:
     wait: timedelta = timedelta()
     """For how long to hold the send back, so that it goes out at its slot."""
     slot_at: datetime | None = None
+    is_suspect: bool = False
+    """That the run broke its batch: it is claimed alone from now on."""
     has_pending: bool = False
     """That a message is committed that this decision does not send."""
     counts: list[Counted] = field(default_factory=list)

@@ -1,16 +1,14 @@
-"""Sending what was committed. No transaction is open here and no table is touched.
+"""Sending what was committed. No transaction is open here, and nothing is written but the lease's renewals.
 
 Each send starts only while its lease holds and somebody is there to record it. What is left unsent here, another sends.
 """
 
 import logging
-import math
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -20,17 +18,12 @@ from django.conf import settings
 from journeys.actions.base import Outgoing, OutsideAction
 from journeys.actions.registry import CHANNELS
 from journeys.engine.feed import Feed
-from journeys.engine.lease import Lease
+from journeys.engine.lease import Renewal
+from journeys.engine.outcomes import Outcomes, Result
 from journeys.engine.stopping import is_stopping
 from journeys.logic.effects import Delivered, Outcome, Undelivered
 
 logger = logging.getLogger(__name__)
-
-FLUSH_SECONDS = 0.2
-FLUSH_RESULTS = 50
-MOST_RESULTS = 250
-"""A lot takes along what came while the one before was recorded: fewer transactions record sooner what waits."""
-Result = tuple[UUID, Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +35,7 @@ class Parcel:
     wait: timedelta = timedelta()
 
 
-def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
+def dispatch(parcels: Sequence[Parcel], lease: Renewal) -> Iterator[list[Result]]:
     """Send all at once, per channel, and yield outcomes in small lots as they come: the caller records each lot.
 
     A message has no outcome when it was not sent: its lease ended before its turn, or the worker is being stopped.
@@ -54,18 +47,18 @@ def dispatch(parcels: Sequence[Parcel], lease: Lease) -> Iterator[list[Result]]:
     leaving = [parcel for parcel in parcels if parcel.message.id not in kept_back]
     if not leaving:
         return
-    results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
     abandoned = threading.Event()
 
     def may_send() -> bool:
         return lease.may_send and not abandoned.is_set() and not is_stopping()
 
     senders = _senders(leaving, may_send)
+    outcomes = Outcomes(len(senders))
     with ThreadPoolExecutor(max_workers=len(senders), thread_name_prefix="dispatch") as pool:
         try:
             for channel, feed in senders:
-                pool.submit(_send, channel, feed, results)
-            yield from _lots(results, len(senders))
+                pool.submit(_send, channel, feed, outcomes)
+            yield from outcomes.lots(lease.keep)
         finally:
             abandoned.set()  # Should the caller have failed: what nobody records would only be sent again.
 
@@ -103,21 +96,25 @@ def _senders(parcels: Sequence[Parcel], may_send: Callable[[], bool]) -> list[tu
     return found
 
 
-def _send(channel: OutsideAction[Any], feed: Feed, results: "queue.SimpleQueue[Result | None]") -> None:
+def _send(channel: OutsideAction[Any], feed: Feed, outcomes: Outcomes) -> None:
     """One thread's work. An exception that no channel should raise is that message's transient failure."""
     try:
-        while _send_some(channel, feed, results):
+        while _send_some(channel, feed, outcomes):
             pass
     finally:
-        results.put(None)
+        outcomes.leave()
 
 
-def _send_some(channel: OutsideAction[Any], feed: Feed, results: "queue.SimpleQueue[Result | None]") -> bool:
+def _send_some(channel: OutsideAction[Any], feed: Feed, outcomes: Outcomes) -> bool:
     """Send until the feed is empty, or the channel gives up; whether it is worth going on."""
     taken: dict[UUID, Outgoing] = {}
 
     def draw() -> Iterator[Outgoing]:
-        for message in feed.draw():
+        while outcomes.take_room(feed.may_send):
+            message = feed.take()
+            if message is None:
+                outcomes.give_back_room()
+                return
             taken[message.id] = message
             yield message
 
@@ -125,60 +122,12 @@ def _send_some(channel: OutsideAction[Any], feed: Feed, results: "queue.SimpleQu
     try:
         for key, outcome in channel.send(draw()):
             feed.done(taken.pop(key), outcome)
-            results.put((key, _storable(outcome)))
+            outcomes.put(key, outcome)
     except Exception as error:
         logger.error("a channel raised", extra={"channel": channel.channel}, exc_info=error)
         fault = f"{type(error).__name__}: {error}"
     for key, message in taken.items():  # A channel owes an outcome for each message that it took.
         outcome = Undelivered(fault, permanent=False)
         feed.done(message, outcome)
-        results.put((key, _storable(outcome)))
+        outcomes.put(key, outcome)
     return bool(taken)
-
-
-def _storable(outcome: Outcome) -> Outcome:
-    """The outcome without what PostgreSQL can't keep: a provider may say anything, and is not asked twice for it."""
-    if isinstance(outcome, Undelivered):
-        return replace(outcome, error=_text(outcome.error))
-    return replace(outcome, result=_plain(dict(outcome.result)))
-
-
-def _plain(value: Any) -> Any:
-    """Nothing but what JSON has and PostgreSQL keeps."""
-    match value:
-        case None | bool() | int():
-            return value
-        case float() if math.isfinite(value):
-            return value
-        case Mapping():
-            return {_text(str(key)): _plain(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_plain(inner) for inner in value]
-    return _text(str(value))
-
-
-def _text(text: str) -> str:
-    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
-
-
-def _lots(results: "queue.SimpleQueue[Result | None]", senders: int) -> Iterator[list[Result]]:
-    """Results as they come, in lots: whatever came in FLUSH_SECONDS, or FLUSH_RESULTS and what more is there."""
-    lot: list[Result] = []
-    flush_at = time.monotonic() + FLUSH_SECONDS
-    while senders:
-        try:
-            result = results.get(timeout=max(0.0, flush_at - time.monotonic()))
-        except queue.Empty:
-            pass  # Nothing came in time: what there is, is flushed below.
-        else:
-            if result is None:
-                senders -= 1
-            else:
-                lot.append(result)
-        is_full = len(lot) >= FLUSH_RESULTS and (len(lot) >= MOST_RESULTS or results.empty())
-        if is_full or time.monotonic() >= flush_at:
-            if lot:
-                yield lot
-            lot, flush_at = [], time.monotonic() + FLUSH_SECONDS
-    if lot:
-        yield lot

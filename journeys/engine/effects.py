@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from journeys.actions.base import Outgoing
-from journeys.engine.decision import Decision
+from journeys.engine.decision import SUSPECT_DEATHS, Decision
 from journeys.engine.sql import execute, insert, pipelined, transpose, unnest, update
 from journeys.engine.tally import append
 from journeys.logic.effects import (
@@ -166,7 +166,13 @@ def _run_row(d: Decision, now: datetime, token: UUID, lease_until: datetime) -> 
         d.run.id, d.status, d.version_id, d.step_id, d.step_due_at if live else None,
         d.due_at if live and not parked else None, d.due_at if parked else None, d.previous_ended_at, d.attempts,
         d.slot_at, token if sending or d.has_pending else None, lease_until if sending else None,
-        d.run.deaths if sending or d.has_pending else 0, d.moved, now if d.status == RunStatus.COMPLETED else None,
+        _deaths(d), d.moved, now if d.status == RunStatus.COMPLETED else None,
         now if d.status == RunStatus.FAILED else None, now if d.status == RunStatus.EXITED else None,
         d.failure_reason, d.exit_reason, now,
     )  # fmt: skip
+
+
+def _deaths(d: Decision) -> int:
+    if d.is_suspect:
+        return max(d.run.deaths, SUSPECT_DEATHS)
+    return d.run.deaths if d.send is not None or d.has_pending else 0

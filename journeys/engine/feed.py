@@ -7,7 +7,7 @@ while others have messages. A message with a slot of its own goes out when that 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from journeys.actions.base import Outgoing
@@ -44,13 +44,13 @@ class Feed:
             queue = self._queues.setdefault(name, _Queue())
             queue.waiting.append((starts_at, message))
             self._owner[message.id] = name, queue
-        self._senders, self._patience, self._may_send = senders, patience, may_send
+        self._senders, self._patience, self.may_send = senders, patience, may_send
         self._changed = threading.Condition()
 
     def take(self) -> Outgoing | None:
         """The next message, as soon as there is one that may go; None when this sender isn't needed any more."""
         with self._changed:
-            while self._may_send():
+            while self.may_send():
                 now = time.monotonic()
                 if (message := self._next(now)) is not None:
                     return message
@@ -82,8 +82,3 @@ class Feed:
             if name and (health == "busy" or queue.failures >= self._patience):
                 self._queues.pop(name, None)
             self._changed.notify_all()
-
-    def draw(self) -> Iterator[Outgoing]:
-        """Messages for one sender, each taken when it is drawn."""
-        while (message := self.take()) is not None:
-            yield message

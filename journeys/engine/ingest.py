@@ -15,6 +15,7 @@ from django.db import transaction
 
 from journeys.engine.enroll import Entry, enroll
 from journeys.engine.flows import LiveJourney, flows_of, lock_triggered
+from journeys.engine.lease import limit_idling
 from journeys.engine.people import COLUMNS as PERSON_COLUMNS
 from journeys.engine.people import Person, add_tags, by_user_id, person_of
 from journeys.engine.sql import execute, insert, query, uuids
@@ -77,6 +78,7 @@ def ingest(events: Sequence[Incoming], now: datetime) -> list[Answer]:
     A repeated `message_id` of the same contact changes nothing and gets the first answer. An unknown `user_id` makes
     the contact, but one who was deleted a while ago is not brought back. Values must be valid: interfaces see to it.
     """
+    limit_idling()
     live = lock_triggered({event.name for event in events})
     people = _lock_contacts({event.user_id for event in events}, now)
     answers, fresh = _sort_out(events, people, now)

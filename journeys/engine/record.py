@@ -1,7 +1,7 @@
 """Writing what sends came to, guarded by the token, and going on from there."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -11,13 +11,14 @@ from journeys.engine.claim import Claimed, decide
 from journeys.engine.decision import Decision
 from journeys.engine.effects import write
 from journeys.engine.flows import lock_journeys
-from journeys.engine.lease import NO_LEASE, new_lease
+from journeys.engine.lease import NO_LEASE, limit_idling, new_lease
 from journeys.engine.limits import hold
 from journeys.engine.load import RUN_COLUMNS, LockedRun, load
 from journeys.engine.people import lock_people
-from journeys.engine.poison import Poison, told_apart
-from journeys.engine.sql import execute, query, uuids
+from journeys.engine.poison import Poison, eighths, told_apart
+from journeys.engine.sql import query, uuids
 from journeys.logic.effects import Outcome
+from journeys.logic.ids import execution_id
 
 logger = logging.getLogger(__name__)
 
@@ -35,25 +36,9 @@ def record(outcomes: Mapping[UUID, Outcome], sent: Mapping[UUID, Decision], toke
         if len(keys) == 1:
             logger.error("an outcome was rejected", extra={"step_execution": str(keys[0])}, exc_info=error)
             return _record_only(outcomes, sent, token, now)
-    halves = [
-        record({key: outcomes[key] for key in half}, sent, token, now)
-        for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :])
-    ]
-    lease = min((half.lease for half in halves if half.decisions), key=lambda it: it.sends_until, default=NO_LEASE)
-    return Claimed([decision for half in halves for decision in half.decisions], lease)
-
-
-def release(run_ids: Collection[UUID], token: UUID) -> int:
-    """Let go of runs whose send was not even started, so that they come up again at once; how many.
-
-    Without it they would come back only with the end of the lease, and look as if a worker had died of them. The token
-    stays, and says that a message is pending.
-    """
-    return execute(
-        "UPDATE user_journeys SET lease_until = NULL WHERE id IN (SELECT id FROM user_journeys "
-        "WHERE id = ANY(%s) AND claim_token = %s ORDER BY id FOR NO KEY UPDATE)",
-        [list(run_ids), token],
-    )
+    parts = [record({key: outcomes[key] for key in part}, sent, token, now) for part in eighths(keys)]
+    lease = min((part.lease for part in parts if part.decisions), key=lambda it: it.sends_until, default=NO_LEASE)
+    return Claimed([decision for part in parts for decision in part.decisions], lease)
 
 
 def _record_only(
@@ -78,24 +63,34 @@ def _record(
     *,
     go_on: bool = True,
 ) -> Claimed:
+    limit_idling()
     lease = new_lease(token)
-    mine = {sent[key].run.id: key for key in outcomes}
+    keys = {sent[key].run.id: key for key in outcomes}
     runs = [sent[key].run for key in outcomes]
     journeys = lock_journeys({run.journey.id for run in runs})
     people = lock_people({run.person.id for run in runs})
     rows = query(
         f"SELECT {RUN_COLUMNS} FROM user_journeys WHERE id = ANY(%s) AND claim_token = %s AND status = 'active' "
         "ORDER BY id FOR NO KEY UPDATE",
-        [uuids(mine), token],
+        [uuids(keys), token],
     )
-    locked = [LockedRun(*row) for row in rows]
-    if len(locked) < len(mine):  # Their lease ended and another worker took them, or their contact was deleted.
-        logger.warning("outcomes came too late", extra={"count": len(mine) - len(locked)})
+    mine = [row for row in map(LockedRun._make, rows) if _waits_for(row, keys[row.id]) or row.lease_until is not None]
+    if len(mine) < len(keys):  # Their lease ended and another worker took them, or their contact was deleted.
+        logger.warning("outcomes came too late, or a second time", extra={"count": len(keys) - len(mine)})
     sends = {key: send for key in outcomes if (send := sent[key].send) is not None}
-    loaded = load(locked, people, journeys, messages=sends)
+    loaded = load(mine, people, journeys, messages=sends)
+    for run in loaded.runs:
+        run.deaths = 0  # It got somewhere: those who died before did not die of what comes now.
     decisions = [
-        decide(loaded, number, now, outcomes[mine[run.id]], go_on=go_on) for number, run in enumerate(loaded.runs)
+        # Without its outcome: our own commit, whose answer was lost, took that in already, and the run sends on.
+        decide(loaded, number, now, outcomes[keys[row.id]] if _waits_for(row, keys[row.id]) else None, go_on=go_on)
+        for number, row in enumerate(mine)
     ]
     hold(decisions, now)
     write(decisions, now, lease.token, lease.until)
     return Claimed(decisions, lease)
+
+
+def _waits_for(row: LockedRun, key: UUID) -> bool:
+    """Whether the run is still at the step whose send this is."""
+    return row.step_id is not None and execution_id(row.id, row.step_id) == key

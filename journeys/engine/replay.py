@@ -7,8 +7,8 @@ original bytes; the run's pointer does not move.
 import logging
 import random
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,9 +23,10 @@ from journeys.engine.decision import Decision, Execution, Run, retry_policy
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.effects import writing
 from journeys.engine.flows import lock_journeys
-from journeys.engine.lease import NO_LEASE, Lease, new_lease
+from journeys.engine.lease import EXECUTIONS, NO_LEASE, Lease, Renewal, claiming, limit_idling, new_lease, release
 from journeys.engine.limits import Turn, turns_of
 from journeys.engine.load import RUN_COLUMNS, Loaded, LockedRun, load, outgoing
+from journeys.engine.outage import persist
 from journeys.engine.people import lock_people
 from journeys.engine.poison import Poison, told_apart
 from journeys.engine.queue import REPLAYS
@@ -99,29 +100,20 @@ def work(clock: Clock, limit: int) -> int:
     batch = _take(clock(), limit)
     parcels = _parcels(batch)
     messages = {parcel.message.id: parcel.message for parcel in parcels}
-    unsent = set(messages)
-    for lot in dispatch(parcels, batch.lease):
-        unsent -= {key for key, _ in lot}
-        outcomes, now = dict(lot), clock()
-        _record(batch, outcomes, now)
-        learn(outcomes, messages, now)
-    _release(unsent, batch.lease)
+    renewal = Renewal(EXECUTIONS, batch.lease, set(messages))
+    for lot in dispatch(parcels, renewal):
+        outcomes = dict(lot)
+        persist(lambda: _record(batch, outcomes, clock()), renewal.give_up)  # noqa: B023 - called at once
+        persist(lambda: learn(outcomes, messages, clock()), renewal.give_up)  # noqa: B023
+        renewal.ids -= outcomes.keys()
+    if renewal.ids:
+        persist(lambda: release(EXECUTIONS, renewal.ids, batch.lease.token))
     return len(batch.replays)
 
 
 def _parcels(batch: _Batch) -> list[Parcel]:
     replays = batch.replays.values()
     return [Parcel(one.sends, one.run.person.view.is_test, one.wait) for one in replays if one.sends is not None]
-
-
-def _release(keys: Collection[UUID], lease: Lease) -> None:
-    """Let go of those whose send was not even started: they come up again at once."""
-    if keys:
-        execute(
-            "UPDATE step_executions SET claim_token = NULL, lease_until = NULL WHERE id IN (SELECT id "
-            "FROM step_executions WHERE id = ANY(%s) AND claim_token = %s ORDER BY id FOR NO KEY UPDATE)",
-            [list(keys), lease.token],
-        )
 
 
 def _take(now: datetime, limit: int) -> _Batch:
@@ -156,9 +148,15 @@ def _reject(key: UUID, reason: str, now: datetime) -> None:
 
 
 @told_apart()
-@transaction.atomic
 def _claim(now: datetime, limit: int, only: list[UUID] | None = None) -> _Batch:
     batch = _Batch()
+    with claiming(EXECUTIONS) as taken, transaction.atomic():
+        _fill(batch, now, limit, only)
+        taken.lease, taken.ids = batch.lease, [one.id for one in batch.replays.values() if one.sends]
+    return batch
+
+
+def _fill(batch: _Batch, now: datetime, limit: int, only: list[UUID] | None) -> None:
     peeked = query(
         "SELECT e.id, r.journey_id, r.contact_id "
         "FROM step_executions e JOIN user_journeys r ON r.id = e.user_journey_id "
@@ -167,7 +165,8 @@ def _claim(now: datetime, limit: int, only: list[UUID] | None = None) -> _Batch:
         {"now": now, "limit": limit, "only": only},
     )
     if not peeked:
-        return batch
+        return
+    limit_idling()
     batch.lease = new_lease()
     journeys = lock_journeys({row[1] for row in peeked})
     people = lock_people({row[2] for row in peeked})
@@ -186,7 +185,6 @@ def _claim(now: datetime, limit: int, only: list[UUID] | None = None) -> _Batch:
         _begin(one, loaded, now)
     _hold(batch, {row[0]: row[3] for row in rows if is_mine(row[3], now)}, now)
     _write(batch, batch.replays.values(), now)
-    return batch
 
 
 def _hold(batch: _Batch, mine: Mapping[UUID, datetime], now: datetime) -> None:
@@ -245,15 +243,16 @@ def _carry_out(one: _Replay, step: Step, prepared: Prepared, now: datetime) -> N
 
 @transaction.atomic
 def _record(batch: _Batch, outcomes: Mapping[UUID, Outcome], now: datetime) -> None:
+    limit_idling()
     people = {batch.replays[key].run.person.id for key in outcomes}
     lock_people(people)
     rows = query(
         "SELECT id FROM step_executions WHERE id = ANY(%s) AND claim_token = %s ORDER BY id FOR NO KEY UPDATE",
         [list(outcomes), batch.lease.token],
     )
-    mine = [batch.replays[key] for (key,) in rows]  # Those missing: the lease ended and another worker took them.
+    # Those missing: the lease ended and another worker took them. Copies, because this may have to be done again.
+    mine = [replace(batch.replays[key], sends=None) for (key,) in rows]
     for one in mine:
-        one.sends = None
         one.decision = Decision(one.run)
         _settle(one, outcomes[one.id], now)
         one.decision.outcomes.append((one.id, outcomes[one.id], one.waits_until is None))

@@ -30,6 +30,7 @@ KNOWN = {"user.first_name", "user.plan", "event.amount"}
         ("{{ tags | join: '-' }} {{ user.tags.first }}", "vip vip"),
         ("{{ missing }}{{ user.missing }}{{ missing.more.still }}{{ empty }}{{ user.last_event_at }}", ""),
         ("{{ missing | default: 'friend' }} {{ user.missing | default: 'x' | upcase }}", "friend X"),
+        ("a{{ '%00' | url_decode }}b", "ab"),  # PostgreSQL can't keep it.
         ("{% for item in items %}{{ item }},{% endfor %}{% if plan == 'premium' %}!{% endif %}", "1,2,!"),
     ],
 )

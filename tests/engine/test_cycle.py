@@ -1,9 +1,11 @@
 """A run's life: from the event to its end, step by step, on a clock that the tests own."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 
+from journeys.engine import cycle
 from journeys.engine.cycle import execute, work
 from journeys.engine.ingest import Incoming, ingest
 from journeys.logic.ids import execution_id
@@ -199,7 +201,8 @@ def test_execute_takes_one_run_and_says_what_it_did():
     assert statuses(second) == []
 
 
-def test_a_batch_costs_the_same_number_of_queries_for_one_run_and_for_a_hundred(django_assert_num_queries):
+def test_a_batch_costs_the_same_number_of_queries_for_one_run_and_for_a_hundred(django_assert_num_queries, monkeypatch):
+    monkeypatch.setattr(cycle, "_batches", count(1))  # Neither is one that looks for suspects, too.
     make_journey("Tags", [tag("a"), tag("b")], now=NOW)
     ingest([Incoming("one", "signup")], NOW)
     from django.db import connection
@@ -211,7 +214,7 @@ def test_a_batch_costs_the_same_number_of_queries_for_one_run_and_for_a_hundred(
     with django_assert_num_queries(len(single)):
         assert work(lambda: NOW, 500).runs == 100
     assert ContactTag.objects.count() == 202
-    assert len(single) <= 16
+    assert len(single) <= 17
 
 
 def test_an_inactive_journeys_runs_are_left_alone_even_when_they_are_in_the_queue():

@@ -200,23 +200,6 @@ def test_a_late_worker_writes_nothing(bot):
     assert before == (list(UserJourney.objects.values()), list(StepExecution.objects.order_by("id").values()))
 
 
-def test_a_run_that_workers_die_of_is_claimed_alone_and_then_failed_with_its_reason(bot):
-    run = start()
-    for _ in range(3):
-        work_claims = claim(NOW, 10)
-        if not work_claims.decisions:
-            from journeys.engine.claim import claim_suspect
-
-            claim_suspect(NOW)
-        UserJourney.objects.filter(claim_token__isnull=False).update(lease_until=datetime.now(UTC) - HOUR)
-    work_at(NOW)
-    run.refresh_from_db()
-    assert run.status == RunStatus.FAILED
-    assert "died 3 times" in run.failure_reason
-    assert StepExecution.objects.get().dead_at is not None
-    assert bot.requests == []
-
-
 def test_a_batch_that_postgresql_rejects_is_taken_apart_and_only_the_bad_run_suffers():
     make_journey("Rewards", [{"name": "Gift", "action_type": "grant_reward",
                               "action_config": {"reward_type": "points", "value": 1}}], now=NOW)  # fmt: skip

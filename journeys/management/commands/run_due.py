@@ -1,6 +1,7 @@
 """`manage.py run_due`: the same tick without django-q, from cron or by hand."""
 
 import math
+import signal
 import time
 from argparse import ArgumentTypeError
 from datetime import datetime
@@ -12,7 +13,9 @@ from django.utils.dateparse import parse_datetime
 
 from journeys.engine import cycle, detect, housekeeping, pruning, replay
 from journeys.engine.clock import Clock, database_clock
+from journeys.engine.outage import surviving
 from journeys.engine.queue import beat
+from journeys.engine.stopping import is_stopping, pause, stop
 
 PAUSE_SECONDS = 0.5
 MINUTE = 60
@@ -42,17 +45,18 @@ class Command(BaseCommand):
             self.stdout.write(f"{_run_all(clock)} runs looked at")
 
     def _loop(self, clock: Clock) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, frame: stop())
         minute_at = 0.0
-        try:
-            while True:
+        while not is_stopping():
+            with surviving():
                 if time.monotonic() >= minute_at:
                     minute_at = time.monotonic() + MINUTE
                     detect.detect(clock())
                     housekeeping.minute(clock())
                 _run_all(clock)
-                time.sleep(PAUSE_SECONDS)
-        except KeyboardInterrupt:
-            self.stdout.write("stopped")
+            pause(PAUSE_SECONDS)
+        self.stdout.write("stopped")
 
 
 def _run_all(clock: Clock) -> int:
@@ -60,6 +64,8 @@ def _run_all(clock: Clock) -> int:
     beat("tick", database_clock())
     while done := cycle.work(clock, limit, newest_first=newest_first).runs + replay.work(clock, limit):
         total, newest_first = total + done, not newest_first
+        if is_stopping():
+            break
     return total
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 STOP_SECONDS = 20
 """How long a stopping cluster may take to finish what it sends."""
@@ -87,27 +87,35 @@ class _Supervisor:
 
     def _watch(self, child: "subprocess.Popen[bytes]") -> None:
         """Return when the child should be ended: we are to stop, it died, or its ticks ceased."""
-        look_at = time.monotonic() + STARTING_SECONDS + SILENCE.total_seconds()
+        look_at = patient_until = time.monotonic() + STARTING_SECONDS + SILENCE.total_seconds()
         while not self.stopping and child.poll() is None:
             time.sleep(0.2)
-            if time.monotonic() < look_at:
+            if (now := time.monotonic()) < look_at:
                 continue
-            if not _ticks():
+            look_at, ticks = now + LOOK_SECONDS, _ticks()
+            if ticks is None:  # After an outage it has as long to come back as if it had just been heard of.
+                patient_until = now + SILENCE.total_seconds()
+            elif not ticks and now >= patient_until:
                 sys.stderr.write("worker: no tick for a minute, the cluster is started anew\n")
                 return
-            look_at = time.monotonic() + LOOK_SECONDS
         if not self.stopping:
             time.sleep(1)  # A cluster that dies at once must not be started as fast as it dies.
 
 
-def _ticks() -> bool:
+def _ticks() -> bool | None:
+    """Whether there are ticks; None when the database is away: no tick could be, and a new cluster would not help.
+
+    Chains that ended in an outage, or whose next link was lost, are started again.
+    """
     from journeys.engine.clock import database_clock
     from journeys.engine.queue import beaten_since
+    from journeys.tasks import repair_chains
 
     try:
+        repair_chains()
         return beaten_since("tick", database_clock() - SILENCE)
-    except OperationalError:  # The database is away: no tick could be, and a new cluster would not help.
-        return True
+    except (OperationalError, InterfaceError):
+        return None
     finally:
         connection.close()
 

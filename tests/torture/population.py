@@ -1,0 +1,197 @@
+"""A journey with every kind of step, people of every sort, and, in plain words, what must become of each."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from journeys.engine.ingest import Incoming, ingest
+from journeys.models import Contact, Device, Journey
+from journeys.models.ids import new_id
+from tests.factories import make_journey
+from tests.torture.sinks import GONE
+
+# What is rendered changes all the time: `turn` is one more after each kill.
+TURN = "turn {{ user.turn }} of {{ user.user_id }}"
+
+
+def step(name: str, kind: str, config: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "action_type": kind, "action_config": config or {}, **fields}
+
+
+def when(field: str, value: Any) -> dict[str, Any]:
+    return {"condition": {"field": field, "op": "eq", "value": value}}
+
+
+def email(name: str) -> dict[str, Any]:
+    return step(name, "send_email", {"subject": name, "html": f"<p>{TURN}</p>", "text": TURN})
+
+
+def telegram(name: str) -> dict[str, Any]:
+    return step(name, "send_telegram", {"message": f"{name} {TURN}"})
+
+
+def push(name: str) -> dict[str, Any]:
+    return step(name, "send_push", {"title": name, "body": TURN})
+
+
+def webhook(name: str, url: str, **fields: Any) -> dict[str, Any]:
+    return step(name, "trigger_webhook", {"url": url, "data": {"turn": TURN}}, **fields)
+
+
+def tag(name: str, what: str, **fields: Any) -> dict[str, Any]:
+    return step(name, "apply_tag", {"tag": what}, **fields)
+
+
+def reward(name: str, what: str, value: str) -> dict[str, Any]:
+    return step(name, "grant_reward", {"reward_type": what, "value": value})
+
+
+def lane(name: str, *steps: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    return {"name": name, "steps": list(steps), **settings}
+
+
+def all_kinds(url: str) -> list[dict[str, Any]]:
+    """Each of the eight actions, skips, lanes, failures and an exit; `url` is where webhooks go."""
+    hook, gone = f"{url}/hook", f"{url}{GONE}"
+    return [
+        tag("entered", "inside"),
+        email("welcome"),
+        tag("never", "never", **when("plan", "none")),
+        step("plan", "branch", lanes=[
+            lane("vip", telegram("vip"), reward("gift", "credit", "10"), **when("plan", "vip")),
+            lane("gold", webhook("gold", hook), **when("plan", "gold")),
+            lane("others", push("others")),
+        ]),
+        step("pause", "schedule_next", {"delay_minutes": 1}),
+        telegram("news"),
+        step("test", "ab_split", lanes=[
+            lane("A", webhook("hook-a", hook), tag("tag-a", "a"), weight=1),
+            lane("B", email("mail-b"), tag("tag-b", "b"), weight=1),
+        ]),
+        push("note"),
+        reward("points", "points", "2.5"),
+        step("left", "remove_tag", {"tag": "inside"}),
+        step("leaves", "branch", lanes=[lane("yes", step("exit", "exit_journey"), **when("leaves", True))]),
+        webhook("gone", gone, **when("gone", True)),
+        webhook("doomed", gone, on_failure="stop", **when("doomed", True)),
+        webhook("final", hook),
+        tag("done", "done"),
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The number decides what somebody is, and has."""
+
+    number: int
+
+    @property
+    def user_id(self) -> str:
+        return f"person-{self.number}"
+
+    @property
+    def email(self) -> str:
+        return f"p{self.number}@example.com" if self.number % 11 else ""
+
+    @property
+    def chat(self) -> str:
+        return str(1_000_000 + self.number) if self.number % 13 else ""
+
+    @property
+    def token(self) -> str:
+        return f"token-{self.number}" if self.number % 7 else ""
+
+    @property
+    def plan(self) -> str:
+        return ("vip", "gold", "basic")[self.number % 3]
+
+    @property
+    def leaves(self) -> bool:
+        return self.number % 8 == 0
+
+    @property
+    def gone(self) -> bool:
+        return self.number % 16 == 1
+
+    @property
+    def doomed(self) -> bool:
+        return self.number % 50 == 2
+
+
+Step = tuple[str, str]
+"""A step's name and the status that its execution must have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What must become of a run: its end, its executions, and what they leave."""
+
+    status: str
+    steps: dict[str, str]
+    tags: frozenset[str]
+    rewards: tuple[tuple[str, Decimal], ...]
+
+
+def course(person: Person, split: str) -> Course:
+    """`split` is the lane that the split chose: either may be."""
+    steps = dict(_steps(person, split))
+    status = "exited" if "exit" in steps else "failed" if steps.get("doomed") == "failed" else "completed"
+    vip = [("credit", Decimal(10))] if person.plan == "vip" else []
+    tags = {split.lower()} | ({"done"} if status == "completed" else set())
+    return Course(status, steps, frozenset(tags), (*vip, ("points", Decimal("2.5"))))
+
+
+def _steps(person: Person, split: str) -> Iterator[Step]:
+    yes, no = "success", "skipped"
+    mail, chat, device = (yes if has else no for has in (person.email, person.chat, person.token))
+    yield from [("entered", yes), ("welcome", mail), ("never", no), ("plan", yes)]
+    yield from {
+        "vip": [("vip", chat), ("gift", yes)],
+        "gold": [("gold", yes)],
+        "basic": [("others", device)],
+    }[person.plan]
+    yield from [("pause", yes), ("news", chat), ("test", yes)]
+    yield from [("hook-a", yes), ("tag-a", yes)] if split == "A" else [("mail-b", mail), ("tag-b", yes)]
+    yield from [("note", device), ("points", yes), ("left", yes), ("leaves", yes)]
+    if person.leaves:
+        yield "exit", yes
+        return
+    yield from [("gone", "failed" if person.gone else no), ("doomed", "failed" if person.doomed else no)]
+    if not person.doomed:
+        yield from [("final", yes), ("done", yes)]
+
+
+def crowd(executions: int) -> list[Person]:
+    """So many people that their runs have at least so many executions."""
+    people: list[Person] = []
+    total = 0
+    while total < executions:
+        people.append(Person(len(people)))
+        total += len(course(people[-1], "A").steps)
+    return people
+
+
+def settle(people: Sequence[Person], url: str, now: datetime) -> Journey:
+    """Make the contacts with their devices, and the journey that waits for them."""
+    contacts = [
+        Contact(
+            id=new_id(now), user_id=p.user_id, email=p.email, telegram_chat_id=p.chat, created_at=now, updated_at=now,
+            attributes={"plan": p.plan, "leaves": p.leaves, "gone": p.gone, "doomed": p.doomed, "turn": 0},
+        )
+        for p in people
+    ]  # fmt: skip
+    Contact.objects.bulk_create(contacts, batch_size=1000)
+    devices = [
+        Device(id=new_id(now), contact=contact, kind="fcm", token=p.token, created_at=now)
+        for p, contact in zip(people, contacts, strict=True)
+        if p.token
+    ]
+    Device.objects.bulk_create(devices, batch_size=1000)
+    return make_journey("Torture", all_kinds(url), now=now)
+
+
+def enter(people: Iterable[Person], now: datetime) -> None:
+    """They sign up: each starts a run."""
+    ingest([Incoming(person.user_id, "signup", message_id=f"signup-{person.number}") for person in people], now)
