@@ -14,8 +14,8 @@ from django.db import transaction
 
 from journeys.actions.base import Outgoing
 from journeys.engine.advance import advance
+from journeys.engine.apart import fail_unseen, write_apart
 from journeys.engine.decision import DEATHS_ALONE, SUSPECT_DEATHS, Decision, fail_run, retry_run
-from journeys.engine.effects import write
 from journeys.engine.flows import LiveJourney, lock_journeys
 from journeys.engine.lease import NO_LEASE, RUNS, Lease, claiming, limit_idling, new_lease
 from journeys.engine.limits import hold
@@ -25,10 +25,7 @@ from journeys.engine.people import Person, person_of
 from journeys.engine.poison import Poison, eighths, told_apart
 from journeys.engine.queue import DUE, JOURNEY_IS_ON
 from journeys.engine.sql import execute, query
-from journeys.engine.tally import Counted, append
 from journeys.logic.effects import Outcome
-from journeys.logic.ids import execution_range
-from journeys.models import What
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +52,13 @@ class Claimed:
 
 
 def claim(now: datetime, limit: int, *, newest_first: bool = False) -> Claimed:
-    """Claim and advance up to `limit` due runs. A batch that SQL rejects is taken apart until the bad run is alone,
-    and no other batch meets that run again."""
+    """Claim and advance up to `limit` due runs. A batch that can't be read is claimed part by part, to find what is bad
+    in it; one that can't be written is taken apart while it is written (apart.py)."""
     order = f"ORDER BY r.due_at {'DESC' if newest_first else 'ASC'} LIMIT %(limit)s"
     try:
         return _claim(ORDINARY, order, {"now": now, "limit": limit})
     except Poison:
-        logger.warning("a batch was rejected and is taken apart", exc_info=True)
+        logger.warning("a batch can't be read and is taken apart", exc_info=True)
         due = query(f"SELECT r.id {DUE}{JOURNEY_IS_ON}{ORDINARY} {order}", {"now": now, "limit": limit})
         return _claim_parts([run_id for (run_id,) in due], now, new_lease())
 
@@ -95,7 +92,9 @@ def _claim_part(ids: Sequence[UUID], now: datetime, lease: Lease) -> Claimed:
         return _claim(ONE_OF, "", {"now": now, "ids": list(ids)}, lease)
     except Poison as error:
         if len(ids) == 1:
-            return _put_aside(ids[0], now, error)
+            logger.error("a run can't be read", extra={"user_journey": str(ids[0])}, exc_info=error)
+            fail_unseen(ids[0], str(error), now)
+            return Claimed((), NO_LEASE)
     return _claim_parts(ids, now, lease)
 
 
@@ -104,46 +103,8 @@ def _claim_parts(ids: Sequence[UUID], now: datetime, lease: Lease) -> Claimed:
     return Claimed([decision for part in parts for decision in part.decisions], lease)
 
 
-def _put_aside(run_id: UUID, now: datetime, error: Poison) -> Claimed:
-    """The run that can't be advanced: looked at again later, alone, and in the end failed with that reason."""
-    logger.error("a run was rejected", extra={"user_journey": str(run_id)}, exc_info=error)
-    try:
-        return _claim(ONE_OF, "", {"now": now, "ids": [run_id]}, reason=str(error))
-    except Poison as again:
-        _fail_unseen(run_id, str(again), now)
-        return Claimed((), NO_LEASE)
-
-
-@transaction.atomic
-def _fail_unseen(run_id: UUID, reason: str, now: datetime) -> None:
-    """Fail a run that can't even be read. Left as it is, it would be met, and stop everything, again and again."""
-    found = query(
-        "UPDATE user_journeys SET status = 'failed', failed_at = %(now)s, failure_reason = %(reason)s, due_at = NULL, "
-        "step_due_at = NULL, claim_token = NULL, lease_until = NULL, updated_at = %(now)s WHERE id = %(run)s "
-        "AND status = 'active' AND (lease_until IS NULL OR lease_until < clock_timestamp()) RETURNING journey_id",
-        {"now": now, "reason": reason, "run": run_id},
-    )
-    first, end = execution_range([run_id])
-    for (journey_id,) in found:
-        counts: dict[Counted, int] = {(journey_id, None, What.FAILED): 1}
-        pending = query(
-            "UPDATE step_executions SET status = 'failed', dead_at = %(now)s, completed_at = %(now)s, "
-            "error_message = %(reason)s WHERE user_journey_id = %(run)s AND id >= %(first)s AND id < %(end)s "
-            "AND status = 'pending' AND replay_at IS NULL RETURNING id, step_id",
-            {"now": now, "reason": reason, "run": run_id, "first": first, "end": end},
-        )
-        counts |= {(journey_id, step_id, What.FAILED): 1 for _, step_id in pending}
-        execute(
-            "UPDATE messages SET status = 'failed', error = %s WHERE id = ANY(%s) AND status = 'pending'",
-            [reason, [key for key, _ in pending]],
-        )
-        append(counts, now)
-
-
 @told_apart()
-def _claim(
-    which: str, order: str, parameters: dict[str, Any], lease: Lease | None = None, *, reason: str | None = None
-) -> Claimed:
+def _claim(which: str, order: str, parameters: dict[str, Any], lease: Lease | None = None) -> Claimed:
     now = parameters["now"]
     with claiming(RUNS) as taken, transaction.atomic():
         locked, people, journeys = _lock(which, order, parameters)
@@ -151,14 +112,9 @@ def _claim(
             return Claimed((), NO_LEASE)
         lease = lease or new_lease()
         loaded = load(locked, people, journeys)
-        decisions = [
-            _decide(row, loaded, number, now) if reason is None else retry_run(loaded.runs[number], reason, now)
-            for number, row in enumerate(locked)
-        ]
-        for decision in decisions:
-            decision.is_suspect = reason is not None
+        decisions = [_decide(row, loaded, number, now) for number, row in enumerate(locked)]
         hold(decisions, now)
-        write(decisions, now, lease.token, lease.until)
+        decisions = write_apart(decisions, now, lease)
         taken.lease, taken.ids = lease, [decision.run.id for decision in decisions if decision.send is not None]
     return Claimed(decisions, lease)
 

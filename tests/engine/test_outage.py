@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connection, connections
 
 from journeys import tasks
-from journeys.engine import claim as claim_module
+from journeys.engine import apart
 from journeys.engine import cycle, outage, replay
 from journeys.engine import record as record_module
 from journeys.engine.claim import claim
@@ -124,7 +124,7 @@ def test_a_failure_whose_commits_answer_is_lost_counts_once(bot, monkeypatch):
 
 def test_a_claim_whose_commits_answer_is_lost_is_let_go_and_counts_as_no_death(bot, monkeypatch):
     run = start(HELLO)
-    with lost_answers(monkeypatch, claim_module), pytest.raises(OperationalError):
+    with lost_answers(monkeypatch, apart), pytest.raises(OperationalError):
         claim(NOW, 10)
     run.refresh_from_db()
     assert StepExecution.objects.get().status == "pending"
@@ -197,13 +197,13 @@ def test_a_transaction_that_idles_is_ended_and_that_is_an_outage(bot, settings, 
     """As when a worker is stopped in the middle: its locks are free again, and it finds its connection closed."""
     settings.JOURNEYS = {**settings.JOURNEYS, "LEASE_SECONDS": 2}
     start(HELLO)
-    write = claim_module.write
+    write = apart.write
 
     def stopped(*args: object) -> None:
         threading.Event().wait(1.6)
         write(*args)
 
-    monkeypatch.setattr(claim_module, "write", stopped)
+    monkeypatch.setattr(apart, "write", stopped)
     with pytest.raises(Exception) as caught:
         claim(NOW, 10)
     assert is_outage(caught.value)
