@@ -35,14 +35,6 @@ FROM (SELECT journey_id, step_id, what, count FROM tallies UNION ALL
       SELECT journey_id, step_id, what, count FROM tally_totals) AS t
 JOIN journeys j ON j.id = t.journey_id LEFT JOIN journey_steps s ON s.id = t.step_id GROUP BY 1, 2, 3"""
 
-INSIDE = """
-SELECT j.name, count(*) FROM user_journeys r JOIN journeys j ON j.id = r.journey_id
-WHERE r.status IN ('active', 'paused') GROUP BY 1"""
-UNTENDED = """
-SELECT c.user_id, j.name FROM user_journeys r JOIN contacts c ON c.id = r.contact_id
-JOIN journeys j ON j.id = r.journey_id
-WHERE r.status = 'active' AND r.due_at IS NULL AND r.parked_due_at IS NULL"""
-
 
 def of_engine(engine: Engine) -> State:
     messages = [(user, to, engine.text_of(text), *rest) for user, to, text, *rest in query(MESSAGES)]
@@ -112,17 +104,17 @@ def _shown(value: Any) -> str:
     return f"{value:%m-%d %H:%M:%S}" if hasattr(value, "hour") else repr(value)
 
 
-def unconserved() -> list[str]:
+def unconserved(engine: State) -> list[str]:
     """What is lost: journeys that more, or fewer, entered than are somewhere; active runs that nothing will wake."""
-    counts: dict[str, Counter[str]] = {}
-    for name, key, what, count in query(COUNTS):
-        if not key:
-            counts.setdefault(name, Counter())[what] += count
-    for name, count in query(INSIDE):
-        counts.setdefault(name, Counter())["inside"] += count
-    faults = [
-        f"{name}: not all who entered are somewhere: {dict(found)}"
-        for name, found in counts.items()
-        if found["started"] != found["inside"] + found["completed"] + found["failed"] + found["exited"]
-    ]
-    return faults + [f"nothing will wake {user} in {name}" for user, name in query(UNTENDED)]
+    entered: Counter[str] = Counter()
+    somewhere: Counter[str] = Counter()
+    for (journey, step, what), count in engine["count"].items():
+        if not step:
+            (entered if what == "started" else somewhere)[journey] += count
+    inside = {name: run for name, run in engine["run"].items() if run[0] in ("active", "paused")}
+    somewhere.update(journey for _, journey in inside)
+    return [
+        *(f"of {entered[it]} who entered {it}, {somewhere[it]} are somewhere" for it in entered | somewhere
+          if entered[it] != somewhere[it]),
+        *(f"nothing will wake {name}" for name, (_, _, due, parked, *_) in inside.items() if not due and not parked),
+    ]  # fmt: skip

@@ -4,6 +4,7 @@ Only what leaves the process is ours: the providers, chance, and when a worker d
 """
 
 import json
+import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -132,6 +133,8 @@ class Engine:
             stack.enter_context(override_settings(**engine))
             for (module, name), double in places.items():
                 stack.enter_context(mock.patch.object(module, name, double))
+            stack.callback(logging.disable, logging.root.manager.disable)
+            logging.disable(logging.WARNING)
             yield
 
     def _see(self, loaded: Any, number: int) -> Any:

@@ -54,29 +54,30 @@ RARELY = st.sampled_from([False] * 5 + [True])
 DELAYS = st.sampled_from([0, 0, 0, 5, 60, 1440])
 MINUTES = st.sampled_from([None, None, 0, 1, 5, 30, 60, 600, 1440])
 COMES = [*["event"] * 4, *["edit"] * 5, *["switch"] * 3, "change", "batch", "forget", "remove", "tidy"]
-CHATS = st.sampled_from(["1", "2", ""])
+CHATS = st.sampled_from(["1", "1", "2", "2", "2", ""])
+ANSWERS = st.sampled_from(["later", "later", "later", "asks", "never", "gone"])
+TROUBLES = st.tuples(ANSWERS, st.sampled_from([2, 10, 60, 2000]))
 
 
 @st.composite
 def worlds(draw: Draw) -> World:
     journeys = {name: draw(bodies(name)) for name in JOURNEYS[: draw(st.integers(1, 2))]}
-    people = {user: draw(changes(user)) for user in USERS[: draw(st.integers(0, 3))]}
-    troubles = draw(
-        st.dictionaries(
-            st.sampled_from(KEYS),
-            st.tuples(st.sampled_from(["later", "asks", "never", "gone", "later"]), st.sampled_from([1, 10, 60, 9999])),
-            max_size=3,
-        )
-    )
-    first = Happens("u1", journeys["J1"]["trigger_type"])
+    people = {user: draw(changes(user)) for user in USERS[: draw(st.integers(1, 3))]}
     return World(
         start=draw(st.sampled_from(STARTS)),
         people=people,
         journeys=tuple(deepcopy(list(journeys.values()))),
-        moves=(first, *draw(moves(journeys))),
-        troubles=troubles,
+        moves=(draw(arrivals(journeys)), *draw(moves(journeys))),
+        troubles=draw(st.dictionaries(st.sampled_from(KEYS), TROUBLES, min_size=2, max_size=5)),
         minutes_to_send=draw(st.sampled_from([0, 0, 1, 20])),
     )
+
+
+@st.composite
+def arrivals(draw: Draw, journeys: dict[str, Step]) -> Together:
+    """Some of the people begin with what starts the journeys."""
+    users = USERS[: draw(st.integers(1, 3))]
+    return Together(tuple(Happens(user, it["trigger_type"]) for user in users for it in journeys.values()))
 
 
 @st.composite
@@ -87,14 +88,14 @@ def bodies(draw: Draw, name: str) -> Step:
         "trigger_config": {"condition": draw(CONDITIONS)} if draw(RARELY) else {},
         "priority": draw(st.sampled_from([0, 5])) * 2 + (name == "J2"),
         "is_active": not draw(RARELY),
-        "steps": draw(rows(name, list(draw(st.permutations(KEYS))))),
+        "steps": draw(rows(name, list(draw(st.permutations(KEYS))), least=2)),
     }
 
 
 @st.composite
-def rows(draw: Draw, journey: str, keys: list[str], depth: int = 0, most: int = 5) -> list[Step]:
+def rows(draw: Draw, journey: str, keys: list[str], depth: int = 0, least: int = 0, most: int = 5) -> list[Step]:
     """Steps in order, and those in their lanes; each takes one of the keys."""
-    return [draw(steps(journey, keys, depth)) for _ in range(draw(st.integers(0, most))) if keys]
+    return [draw(steps(journey, keys, depth)) for _ in range(draw(st.integers(least, most))) if keys]
 
 
 @st.composite
@@ -120,7 +121,7 @@ def steps(draw: Draw, journey: str, keys: list[str], depth: int) -> Step:
 def lanes(draw: Draw, kind: str, journey: str, keys: list[str], depth: int) -> list[Step]:
     number = draw(st.integers(1, 2)) if kind == "branch" else 2
     found: list[Step] = [
-        {"name": f"lane {count}", "steps": draw(rows(journey, keys, depth + 1, 2)) if depth < 3 else []}
+        {"name": f"lane {count}", "steps": draw(rows(journey, keys, depth + 1, most=2)) if depth < 3 else []}
         for count in range(number)
     ]
     for lane in found:
@@ -178,7 +179,7 @@ def changes(draw: Draw, user: str) -> dict[str, Any]:
 @st.composite
 def moves(draw: Draw, journeys: dict[str, Step]) -> tuple[Move, ...]:
     found: list[Move] = []
-    for _ in range(draw(st.integers(0, 9))):
+    for _ in range(draw(st.integers(2, 9))):
         found += [draw(outside(journeys))] if draw(st.booleans()) else [Passes(draw(MINUTES))]
         if draw(st.booleans()):
             found.append(draw(shifts(journeys)))
