@@ -306,7 +306,7 @@ class _Walk:
                     person.tags.add(tag)
                 case RemoveTag(tag):
                     person.tags.discard(tag)
-                case MarkChatDead():
-                    person.mark_chat_dead()
+                case MarkChatDead(chat_id):
+                    person.mark_chat_dead(chat_id)
             self.decision.effects.append((effect, key))
         return direction
