@@ -35,12 +35,12 @@ STARTS = [
 USERS, JOURNEYS = ("u1", "u2", "u3"), ("J1", "J2")
 KEYS = ("k1", "k2", "k3", "k4", "k5", "k6", "k7")
 PLANS, TAGS = ("vip", "free"), ("a", "b")
-ZONES = ("", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
+ZONES = ("", "", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
 EVENTS = ("signup", "upgrade")
 
-FLOW = ("branch", "ab_split", "exit_journey")
-INSIDE = ("apply_tag", "remove_tag", "grant_reward", "schedule_next")
-OUTSIDE = ("send_telegram", "trigger_webhook", "send_telegram")
+INSIDE = ("apply_tag", "remove_tag", "grant_reward", "grant_reward", "schedule_next", "schedule_next")
+OUTSIDE = ("send_telegram", "send_telegram", "send_telegram", "trigger_webhook", "trigger_webhook")
+KINDS = (*INSIDE, *OUTSIDE, "branch", "ab_split", "exit_journey")
 
 LEAVES = st.sampled_from(
     [{"field": "plan", "op": op, "value": plan} for op in ("eq", "ne") for plan in PLANS]
@@ -50,10 +50,12 @@ LEAVES = st.sampled_from(
 CONDITIONS = LEAVES | st.builds(lambda it: {"not": it}, LEAVES) | st.builds(
     lambda word, parts: {word: parts}, st.sampled_from(["all", "any"]), st.lists(LEAVES, min_size=1, max_size=2)
 )  # fmt: skip
-RARELY = st.sampled_from([False] * 5 + [True])
-DELAYS = st.sampled_from([0, 0, 0, 5, 60, 1440])
+SPIRITS = ("calm", "deadly", "restless")
+RARELY, OFTEN = st.sampled_from([False] * 5 + [True]), st.sampled_from([False, True, True, True])
+DELAYS = st.sampled_from([0, 0, 0, 0, 5, 60, 1440])
 MINUTES = st.sampled_from([None, None, 0, 1, 5, 30, 60, 600, 1440])
 COMES = [*["event"] * 4, *["edit"] * 5, *["switch"] * 3, "change", "batch", "forget", "remove", "tidy"]
+MEANWHILE = ["switch", "switch", "edit", "edit", "change", "forget", "event", "tidy"]
 CHATS = st.sampled_from(["1", "1", "2", "2", "2", ""])
 ANSWERS = st.sampled_from(["later", "later", "later", "asks", "never", "gone"])
 TROUBLES = st.tuples(ANSWERS, st.sampled_from([2, 10, 60, 2000]))
@@ -67,7 +69,7 @@ def worlds(draw: Draw) -> World:
         start=draw(st.sampled_from(STARTS)),
         people=people,
         journeys=tuple(deepcopy(list(journeys.values()))),
-        moves=(draw(arrivals(journeys)), *draw(moves(journeys))),
+        moves=(draw(arrivals(journeys)), *draw(moves(journeys, draw(st.sampled_from(SPIRITS))))),
         troubles=draw(st.dictionaries(st.sampled_from(KEYS), TROUBLES, min_size=2, max_size=5)),
         minutes_to_send=draw(st.sampled_from([0, 0, 1, 20])),
     )
@@ -101,15 +103,15 @@ def rows(draw: Draw, journey: str, keys: list[str], depth: int = 0, least: int =
 @st.composite
 def steps(draw: Draw, journey: str, keys: list[str], depth: int) -> Step:
     key = keys.pop()
-    kind = draw(st.sampled_from((*INSIDE, *OUTSIDE, *OUTSIDE, *FLOW)))
+    kind = draw(st.sampled_from(KINDS))
     step = {"key": key, "name": key, "action_type": kind, "action_config": draw(configs(kind, f"{journey}/{key}"))}
     step |= {"delay_minutes": draw(DELAYS)}
     if draw(RARELY):
         step["condition"] = draw(CONDITIONS)
     if draw(RARELY):
         step["on_failure"] = "stop"
-    if draw(RARELY):
-        step["expires_after_minutes"] = draw(st.sampled_from([1, 30, 600]))
+    if draw(RARELY) or draw(RARELY):
+        step["expires_after_minutes"] = draw(st.sampled_from([1, 5, 30, 600]))
     if draw(RARELY) and draw(RARELY):
         step["is_active"] = False
     if kind in ("branch", "ab_split"):
@@ -161,7 +163,7 @@ def schedules(draw: Draw) -> dict[str, Any]:
         case 1:
             return {"delay_minutes": draw(DELAYS)}
         case 2:
-            return {"at": draw(st.sampled_from(["02:30", "01:45", "09:00", "00:00"]))}
+            return {"at": draw(st.sampled_from(["02:30", "09:00", "09:00", "12:00"]))}
     return {"at": draw(st.sampled_from(["02:15", "23:59"])), "days": draw(st.sampled_from([["sun"], ["mon", "sat"]]))}
 
 
@@ -177,27 +179,33 @@ def changes(draw: Draw, user: str) -> dict[str, Any]:
 
 
 @st.composite
-def moves(draw: Draw, journeys: dict[str, Step]) -> tuple[Move, ...]:
+def moves(draw: Draw, journeys: dict[str, Step], spirit: str) -> tuple[Move, ...]:
     found: list[Move] = []
     for _ in range(draw(st.integers(2, 9))):
         found += [draw(outside(journeys))] if draw(st.booleans()) else [Passes(draw(MINUTES))]
         if draw(st.booleans()):
-            found.append(draw(shifts(journeys)))
+            found.append(draw(shifts(journeys, spirit)))
     return tuple(found)
 
 
 @st.composite
-def shifts(draw: Draw, journeys: dict[str, Step]) -> Works:
-    dies = (draw(st.sampled_from(DIES_AT)), draw(st.integers(1, 2))) if draw(RARELY) else None
-    meanwhile = (draw(outside(journeys)),) if draw(RARELY) else ()
-    return Works(draw(st.sampled_from([500, 500, 2, 1])), dies, meanwhile)
+def shifts(draw: Draw, journeys: dict[str, Step], spirit: str) -> Works:
+    """Workers at work: they die in deadly worlds, and much happens meanwhile in restless ones."""
+    dies = (draw(st.sampled_from(DIES_AT)), draw(st.sampled_from([1, 1, 1, 2])))
+    return Works(
+        draw(st.sampled_from([500, 500, 2, 1])),
+        dies if draw(OFTEN if spirit == "deadly" else RARELY) else None,
+        tuple(draw(st.lists(outside(journeys, MEANWHILE), min_size=1, max_size=2)))
+        if draw(OFTEN if spirit == "restless" else RARELY)
+        else (),
+    )
 
 
 @st.composite
-def outside(draw: Draw, journeys: dict[str, Step]) -> Move:
+def outside(draw: Draw, journeys: dict[str, Step], kinds: list[str] = COMES) -> Move:
     """What comes from outside. `journeys` follows the edits."""
     name = draw(st.sampled_from(sorted(journeys)))
-    match draw(st.sampled_from(COMES)):
+    match draw(st.sampled_from(kinds)):
         case "event":
             return draw(events())
         case "batch":
@@ -206,7 +214,8 @@ def outside(draw: Draw, journeys: dict[str, Step]) -> Move:
             journeys[name]["steps"] = draw(edits(name, journeys[name]["steps"]))
             return Edited(name, tuple(deepcopy(journeys[name]["steps"])))
         case "switch":
-            return Switched(name, draw(st.booleans()))
+            journeys[name]["is_active"] = not journeys[name]["is_active"]
+            return Switched(name, journeys[name]["is_active"])
         case "remove" if draw(RARELY):
             return Removed(name)
         case "tidy":
@@ -231,7 +240,7 @@ def edits(draw: Draw, journey: str, old: list[Step]) -> list[Step]:
     row = draw(st.sampled_from(_rows_in(top)))
     if not row or draw(st.integers(0, 3)) == 0:
         return draw(rows(journey, list(draw(st.permutations(KEYS)))))
-    match draw(st.sampled_from(["drop", "move", "delay", "delay", "off", "out"])):
+    match draw(st.sampled_from(["drop", "drop", "move", "move", "delay", "delay", "off", "out"])):
         case "drop":
             row.pop(draw(st.integers(0, len(row) - 1)))
         case "move":
