@@ -4,13 +4,18 @@ PYTHON := $(shell for p in python3.11 python3 python3.12 python3.13; do \
 BIN := .venv/bin
 export DJANGO_SETTINGS_MODULE ?= journeys_project.settings
 
-.PHONY: run test lint types check migrations-under-load torture clean
+.PHONY: run test lint types check migrations-under-load torture reference clean
 
 run: .venv/installed
 	@DEBUG=$${DEBUG:-1} exec $(BIN)/python -m journeys_project.run
 
 test: .venv/installed-dev
 	@unset DJANGO_SETTINGS_MODULE; exec $(BIN)/python -m pytest -n auto --dist loadgroup
+
+# Ten thousand worlds, played in the engine and in its reference (docs/reliability.md). Another SEED draws others.
+reference: .venv/installed-dev
+	@unset DJANGO_SETTINGS_MODULE; REFERENCE_EXAMPLES=$${EXAMPLES:-10000} REFERENCE_SEED=$${SEED:-1} \
+		exec $(BIN)/python -m pytest -n auto --durations 0 --durations-min 1 tests/reference
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check --output-format concise .

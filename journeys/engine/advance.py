@@ -130,10 +130,17 @@ class _Walk:
         return self.flow.step(step_id) if step_id in self.flow else self.old.step(step_id)
 
     def _wait_for(self, step: Step | None, override: ScheduleNext | None) -> None:
+        """Wait for that step; where an earlier version had it elsewhere and it is done, for the next that isn't."""
+        while step is not None and self._is_done(step):
+            step = self.flow.after(step.id)
         self.step_id, self.attempts = (step.id if step else None), 0
         if step is not None:
             ended_at = self.decision.previous_ended_at or self.now
             self.step_due_at = step_due(ended_at, step.delay_minutes, override, self.run.person.zone)
+
+    def _is_done(self, step: Step) -> bool:
+        past = self.past.get(step.id)
+        return past is not None and past.status != ExecutionStatus.PENDING
 
     def _wait_for_next(self, step: Step, direction: Direction | None) -> None:
         self.last_step_id = step.id
@@ -165,9 +172,9 @@ class _Walk:
     # One step
 
     def _take(self, step: Step) -> None:
+        if self._is_done(step):
+            return self._wait_for_next(step, None)  # Earlier releases waited for such a step too.
         past = self.past.get(step.id)
-        if past is not None and past.status != ExecutionStatus.PENDING:
-            return self._wait_for_next(step, None)  # Done in an earlier version, where it stood elsewhere.
         if step.is_stale(self.step_due_at, self.now):
             return self._expire(step, past)
         if past is not None and past.message is not None:
@@ -298,7 +305,7 @@ class _Walk:
                     person.tags.add(tag)
                 case RemoveTag(tag):
                     person.tags.discard(tag)
-                case MarkChatDead():
-                    person.mark_chat_dead()
+                case MarkChatDead(chat_id):
+                    person.mark_chat_dead(chat_id)
             self.decision.effects.append((effect, key))
         return direction

@@ -45,8 +45,10 @@ class Person:
             logger.warning("a time zone is unknown here", extra={"contact": str(self.id), "zone": self.view.timezone})
             return ZoneInfo(settings.TIME_ZONE)
 
-    def mark_chat_dead(self) -> None:
-        self.view = self.view._replace(telegram_dead=True)
+    def mark_chat_dead(self, chat_id: str) -> None:
+        """Telegram refuses this chat; by now the contact may have another."""
+        if self.view.telegram_chat_id == chat_id:
+            self.view = self.view._replace(telegram_dead=True)
 
     def facts(self, event: Mapping[str, Any], metadata: Mapping[str, Any], now: datetime) -> Facts:
         """What conditions and messages may look at. `event` is the run's own copy of what started it."""

@@ -10,10 +10,11 @@ import pytest
 from journeys.authoring.publish import patch_journey
 from journeys.engine import replay
 from journeys.engine.claim import claim
+from journeys.engine.contacts import upsert_contact
 from journeys.engine.cycle import execute, work
 from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.record import record
-from journeys.logic.effects import Delivered
+from journeys.logic.effects import Delivered, MarkChatDead, Undelivered
 from journeys.metrics import counted
 from journeys.models import (
     Contact,
@@ -119,6 +120,19 @@ def test_a_blocked_bot_is_permanent_and_marks_the_chat_dead(bot):
     work_at(NOW)
     assert StepExecution.objects.get(user_journey=run, step__name="Hello").status == "failed"
     assert Contact.objects.get().telegram_dead_at == NOW
+
+
+def test_a_chat_that_is_gone_says_nothing_of_the_one_that_the_contact_has_by_now():
+    make_contact("u1", now=NOW, telegram_chat_id="7")
+    make_journey("Chat", [HELLO, HELLO | {"name": "Hello again"}], now=NOW)
+    ingest([Incoming("u1", "signup")], NOW)
+    claimed = claim(NOW, 10)
+    ((decision, message),) = claimed.sends
+    upsert_contact("u1", {"telegram_chat_id": "8"}, NOW)
+    gone = Undelivered("gone", permanent=True, effects=(MarkChatDead("7"),))
+    recorded = record({message.id: gone}, {message.id: decision}, claimed.lease.token, NOW)
+    assert [message.to for _, message in recorded.sends] == ["8"]
+    assert Contact.objects.get().telegram_dead_at is None
 
 
 def test_a_replay_sends_with_the_original_key_and_bytes_and_moves_no_pointer(bot):

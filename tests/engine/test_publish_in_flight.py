@@ -60,6 +60,24 @@ def test_a_step_that_was_moved_behind_is_not_executed_again():
     assert tags_of() == {"a", "b", "c"}
 
 
+def test_nobody_waits_for_a_step_that_is_only_passed_over():
+    journey = inside([tag("a", delay_minutes=0), tag("b", delay_minutes=10), tag("c")])
+    edit(journey, [tag("b", delay_minutes=10), tag("a", delay_minutes=60), tag("c")])
+    work_at(NOW + timedelta(minutes=10))
+    run = run_of(journey)
+    assert (run.status, run.completed_at) == (RunStatus.COMPLETED, NOW + timedelta(minutes=10))
+    assert run.current_step.name == "Tag c"
+
+
+def test_a_new_time_is_for_the_step_behind_those_that_are_passed_over():
+    later = {"name": "Later", "action_type": "schedule_next", "action_config": {"delay_minutes": 30}}
+    journey = inside([tag("a"), later | {"delay_minutes": 10}, tag("c")])
+    edit(journey, [later | {"delay_minutes": 10}, tag("a"), tag("c", delay_minutes=5)])
+    work_at(NOW + timedelta(minutes=10))
+    run = run_of(journey)
+    assert (run.current_step.name, run.due_at) == ("Tag c", NOW + timedelta(minutes=40))
+
+
 def test_a_step_added_at_the_end_is_taken_by_those_inside():
     journey = inside([tag("a"), tag("b", delay_minutes=1440)])
     edit(journey, [tag("a"), tag("b", delay_minutes=1440), tag("c")])

@@ -1,0 +1,170 @@
+"""The reference: what the engine must do, told once more, in memory, as simply as can be, and sharing no code with it.
+
+Here is what comes from outside, and how workers take turns; walk.py is the way of one run. In which order workers take
+runs that are due at the same time, and record, is the engine's free choice: the reference is told (`turns`), and looks
+whether it is allowed.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from tests.reference.documents import MINUTE, Version, holds
+from tests.reference.script import Document, Happens
+from tests.reference.state import Contact, Journey, Name, Run
+from tests.reference.walk import SUSPECT, Walk
+
+Turns = Iterator[list[Name]]
+
+
+class Disorder(AssertionError):
+    """The engine took runs in an order, or a number, in which it must not."""
+
+
+class Reference(Walk):
+    # What comes from outside
+
+    def create(self, body: Document) -> None:
+        version = Version(body["steps"])
+        condition = body["trigger_config"].get("condition")
+        self.journeys[body["name"]] = Journey(
+            body["name"], body["trigger_type"], condition, body["priority"], version, body["is_active"]
+        )
+
+    def change(self, user: str, changes: Mapping[str, Any]) -> None:
+        self.buried.discard(user)
+        contact = self.contacts.setdefault(user, Contact())
+        columns = {name: value for name, value in changes.items() if name != "attributes"}
+        if columns.get("telegram_chat_id", contact.columns["telegram_chat_id"]) != contact.columns["telegram_chat_id"]:
+            contact.chat_is_dead = False
+        contact.columns |= columns
+        attributes = contact.attributes | changes.get("attributes", {})
+        contact.attributes = {name: value for name, value in attributes.items() if value is not None}
+
+    def happen(self, events: Iterable[Happens]) -> None:
+        self.answers += [self._happen(event) for event in events]
+
+    def _happen(self, event: Happens) -> tuple[str, list[str]]:
+        if event.user in self.buried:
+            return "refused", []
+        contact = self.contacts.setdefault(event.user, Contact())
+        key = event.user, event.message_id or ""
+        if key in self.answered:
+            return "duplicate", self.answered[key]
+        facts = self._facts(contact, event.properties)
+        started = [
+            journey.name
+            for journey in sorted(self.journeys.values(), key=lambda journey: -journey.priority)
+            if journey.on and journey.trigger == event.event and (event.user, journey.name) not in self.runs
+            if holds(journey.condition, facts)
+        ]
+        for name in started:
+            self._start((event.user, name), self.journeys[name].version, event.properties)
+        if event.message_id:
+            self.answered[key] = started
+        return "accepted", started
+
+    def _start(self, name: Name, version: Version, properties: Mapping[str, Any]) -> None:
+        due = self.now + MINUTE * ((version.delay(version.first) or 0) if version.first else 0)
+        self.runs[name] = Run(name, version, properties, self.now, version.first, due, due, self.now)
+        self.counts[name[1], "", "started"] += 1
+
+    def edit(self, name: str, steps: Iterable[Document]) -> None:
+        journey = self.journeys[name]
+        old, journey.version = journey.version, Version(tuple(steps))
+        for run in self._inside(name):
+            changed = run.at in old.steps and old.delay(run.at) != journey.version.delay(run.at)
+            if changed and not run.taken and run.tries == 0:  # Who waits there is looked at again at once.
+                run.due = run.due and min(run.due, self.now)
+                run.parked = run.parked and min(run.parked, self.now)
+
+    def switch(self, name: str, on: bool) -> None:
+        was_on, self.journeys[name].on = self.journeys[name].on, on
+        if was_on != on:
+            self.park(name)
+
+    def park(self, name: str) -> None:
+        """Let those inside wait, or go on, as the journey's switch says; what a worker has it parks itself."""
+        for run in self._inside(name):
+            if self.journeys[name].on:
+                run.due, run.parked = run.due or run.parked, None
+            elif not run.held:
+                run.due, run.parked = None, run.due or run.parked
+
+    def remove(self, name: str) -> None:
+        del self.journeys[name]
+        self.runs = {key: run for key, run in self.runs.items() if key[1] != name}
+        self.counts = Counter({key: count for key, count in self.counts.items() if key[0] != name})
+
+    def has(self, name: str) -> bool:
+        return name in self.journeys
+
+    def tidy(self) -> None:
+        for name in self.journeys:
+            self.park(name)
+
+    def forget(self, user: str) -> None:
+        if self.contacts.pop(user, None) is None:
+            return
+        self.buried.add(user)
+        for run in self.runs.values():
+            if run.name[0] == user and run.status == "active":
+                self.counts[run.name[1], "", "exited"] += 1
+        self.runs = {key: run for key, run in self.runs.items() if key[0] != user}
+        self.messages = [pair for pair in self.messages if pair[0] != user]
+        self.rewards = [reward for reward in self.rewards if reward[0] != user]
+        self.answered = {key: started for key, started in self.answered.items() if key[0] != user}
+
+    def next_due(self) -> datetime | None:
+        return min((run.due for run in self.runs.values() if run.due and self.journeys[run.name[1]].on), default=None)
+
+    def _inside(self, name: str) -> list[Run]:
+        return [run for run in self.runs.values() if run.name[1] == name and run.status == "active"]
+
+    # Workers
+
+    def work(self, limit: int, dies: tuple[str, int] | None, turns: Turns, meanwhile: Callable[[], None]) -> None:
+        """Do all that is due. At the end all leases are over."""
+        dies_at = dies or ("", 0)
+        while (due := self._due()) and dies_at[0] != "claim":
+            ordinary = [run for run in due if run.deaths < SUSPECT]
+            batch = self._claimed(ordinary or due, limit if ordinary else 1, turns)
+            sending, number = [run for run in batch if self.claim(run)], 0
+            while sending:
+                number += 1
+                if dies_at == ("claimed", number):
+                    break
+                outcomes = {run.name: self._send(run) for run in sending}
+                self.now += MINUTE * self.world.minutes_to_send
+                meanwhile()
+                if dies_at in (("sent", number), ("record", number)):
+                    break
+                left = [run for run in sending if self.runs.get(run.name) is run]
+                sending = [run for run in self._in_turn(left, turns) if self.record(run, outcomes[run.name])]
+        for run in self.runs.values():
+            run.held = False
+
+    def _due(self) -> list[Run]:
+        return [
+            run
+            for run in self.runs.values()
+            if run.due and run.due <= self.now and not run.held and self.journeys[run.name[1]].on
+        ]
+
+    def _claimed(self, due: list[Run], limit: int, turns: Turns) -> list[Run]:
+        """The runs that the engine claimed: as many as it may, those that have been due longest, in that order."""
+        names = next(turns, [])
+        batch = [run for name in names for run in due if run.name == name]
+        times = [run.due for run in batch if run.due]
+        if len(batch) != len(names) or len(batch) != min(limit, len(due)) or times != sorted(times):
+            raise Disorder(f"claimed {names} of {[(run.name, run.due) for run in due]}, {limit} at once")
+        if any(run.due and run.due < times[-1] for run in due if run not in batch):
+            raise Disorder(f"claimed {names}, although others have been due longer")
+        return batch
+
+    def _in_turn(self, runs: list[Run], turns: Turns) -> list[Run]:
+        names = next(turns, []) if runs else []
+        if sorted(names) != sorted(run.name for run in runs):
+            raise Disorder(f"recorded {names} in place of {[run.name for run in runs]}")
+        return [self.runs[name] for name in names]

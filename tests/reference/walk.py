@@ -1,0 +1,265 @@
+"""One run's way in the reference, told as simply as can be: claimed, it goes on until it sends, waits, or ends.
+
+What is the engine's free choice it is told: into which lane of a split somebody falls (`split`).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.reference.documents import MINUTE, Version, first_of, holds, next_local
+from tests.reference.script import Answer, Document, World
+from tests.reference.state import Contact, Execution, Journey, Message, Name, Run
+
+SUSPECT = 2
+"""Deaths after which a run is taken alone; once more, and it fails."""
+DEAD_CHAT = "the contact's Telegram chat can't be reached: the bot is blocked or the chat unknown"
+
+
+class Walk:
+    """Runs, and how far each goes."""
+
+    def __init__(self, world: World, split: Callable[[Mapping[str, int], str], str]) -> None:
+        self.world, self.split, self.now = world, split, world.start
+        self.contacts: dict[str, Contact] = {}
+        self.buried: set[str] = set()
+        self.journeys: dict[str, Journey] = {}
+        self.runs: dict[Name, Run] = {}
+        self.messages: list[tuple[str, Message]] = []
+        self.rewards: list[tuple[str, int, datetime]] = []
+        self.sends: list[tuple[str, str, datetime]] = []
+        self.answers: list[tuple[str, list[str]]] = []
+        self.answered: dict[tuple[str, str], list[str]] = {}
+        self.counts: Counter[tuple[str, str, str]] = Counter()  # Journey, step or "", what.
+
+    def claim(self, run: Run) -> bool:
+        """Take a due run as far as it goes; whether it sends."""
+        run.last = run.at
+        if run.taken:
+            run.deaths += 1
+        if run.deaths > SUSPECT:
+            self._give_up(run)
+            return False
+        run.taken = False
+        self._follow(run)
+        return self._go(run)
+
+    def _give_up(self, run: Run) -> None:
+        """End a run that workers die of."""
+        if run.sending and run.at:
+            self._done(run, run.at, "failed")
+        self._end(run, "failed")
+
+    def record(self, run: Run, answer: Answer) -> bool:
+        """Take in what its message came to, and go on; whether it sends again."""
+        key, message = run.at, run.sending
+        assert key and message
+        run.taken = run.held = False
+        if answer == "taken":
+            message.status, message.sent_at = "sent", self.now
+            self._done(run, key, "success")
+        elif answer in ("never", "gone"):
+            run.tries += 1
+            contact = self.contacts[run.name[0]]
+            contact.chat_is_dead |= answer == "gone" and message.to == contact.columns["telegram_chat_id"]
+            return self._fail(run, key)
+        else:
+            run.tries += 1
+            return self._try_again(run, key, answer, message)
+        return self._behind(run, key)
+
+    def _try_again(self, run: Run, key: str, answer: Answer, message: Message | None) -> bool:
+        wait = self.world.retry_after(run.tries, answer)
+        if wait is None:
+            return self._fail(run, key)
+        self._note(run, key, "pending", message=message)
+        return self._rest(run, self.now + wait)
+
+    # One run's way
+
+    def _follow(self, run: Run) -> None:
+        """Go on in the journey as it is now, where somebody edited it. A message that is on its way stays."""
+        live = self._live(run)
+        if run.at is None or run.sending or run.version is live:
+            return
+        left = self._next_left(run, run.at)
+        if left != run.at and run.at in run.executions:  # It was tried, and is gone.
+            self._note(run, run.at, "skipped", "the step was removed")
+            self.counts[run.name[1], run.at, "skipped"] += 1
+        if left != run.at or run.version.delay(run.at) != live.delay(run.at):
+            self._wait(run, left)
+
+    def _next_left(self, run: Run, key: str | None) -> str | None:
+        """That step, or the next of the run's version that there is in the live one."""
+        while key is not None and key not in self._live(run).steps:
+            key = run.version.behind[key]
+        return key
+
+    def _live(self, run: Run) -> Version:
+        return self.journeys[run.name[1]].version
+
+    def _step(self, run: Run, key: str) -> Document:
+        return self._live(run).steps.get(key) or run.version.steps[key]
+
+    def _go(self, run: Run) -> bool:
+        if run.at is None:
+            return self._end(run, "completed")
+        if run.meant_for > self.now or not self.journeys[run.name[1]].on:
+            return self._rest(run, run.meant_for)
+        return self._take(run, run.at, self._step(run, run.at))
+
+    def _rest(self, run: Run, until: datetime) -> bool:
+        run.due, run.parked, run.deaths = until, None, 0
+        if not self.journeys[run.name[1]].on:
+            run.due, run.parked = None, until
+        self._arrive(run)
+        return False
+
+    def _arrive(self, run: Run) -> None:
+        if run.at in self._live(run).steps:
+            run.version = self._live(run)
+
+    def _wait(self, run: Run, key: str | None, schedule: Document | None = None) -> None:
+        """Wait for that step, or the next that was not executed yet, by its own delay or as the step before says."""
+        while key in run.executions and run.executions[key].status != "pending":
+            key = self._live(run).behind[key]
+        run.at, run.tries = key, 0
+        if key is None:
+            return
+        delay, at = self._live(run).delay(key) or 0, None
+        if schedule:
+            delay, at = schedule.get("delay_minutes", delay), schedule.get("at")
+        if at is None:
+            run.meant_for = run.previous_ended_at + MINUTE * delay
+        else:
+            zone = ZoneInfo(self.contacts[run.name[0]].columns["timezone"] or "UTC")
+            days = (schedule or {}).get("days", ())
+            run.meant_for = next_local(run.previous_ended_at, time.fromisoformat(at), days, zone)
+
+    def _behind(self, run: Run, key: str, schedule: Document | None = None) -> bool:
+        """Go on behind that step."""
+        if key in self._live(run).steps:
+            self._wait(run, self._live(run).behind[key], schedule)
+        else:
+            self._wait(run, self._next_left(run, key), schedule)
+        return self._go(run)
+
+    def _take(self, run: Run, key: str, step: Document) -> bool:
+        contact = self.contacts[run.name[0]]
+        expires = step.get("expires_after_minutes")
+        if expires is not None and self.now > run.meant_for + MINUTE * expires:
+            return self._skip(run, key, "stale")
+        if run.sending:
+            return self._dispatch(run)
+        if not holds(step.get("condition"), self._facts(contact, run.properties)):
+            return self._skip(run, key, "its condition does not hold")
+        config = step["action_config"]
+        match step["action_type"]:
+            case "apply_tag":
+                contact.tags.add(config["tag"])
+            case "remove_tag":
+                contact.tags.discard(config["tag"])
+            case "grant_reward":
+                return self._grant(run, key, config["value"])
+            case "schedule_next":
+                self._done(run, key, "success")
+                return self._behind(run, key, config)
+            case "branch" | "ab_split":
+                return self._enter(run, key, step)
+            case "exit_journey":
+                self._done(run, key, "success", config.get("reason") or step["name"])
+                return self._end(run, "exited", config.get("reason") or step["name"])
+            case "send_telegram":
+                return self._write(run, key, contact.columns["telegram_chat_id"], config["message"])
+            case "trigger_webhook":
+                return self._write(run, key, config["url"], config["data"]["text"])
+        self._done(run, key, "success")
+        return self._behind(run, key)
+
+    def _grant(self, run: Run, key: str, value: int) -> bool:
+        """Give a reward; the step itself may be in trouble."""
+        answer = self.world.trouble(key, self.now)
+        if answer in ("never", "gone"):
+            return self._fail(run, key)
+        if answer in ("later", "asks"):
+            run.tries += 1
+            return self._try_again(run, key, answer, None)
+        self.rewards.append((run.name[0], value, self.now))
+        self._done(run, key, "success")
+        return self._behind(run, key)
+
+    def _enter(self, run: Run, key: str, step: Document) -> bool:
+        """Go into a lane; past the step where none is for this contact, or the lane is empty."""
+        facts = self._facts(self.contacts[run.name[0]], run.properties)
+        if step["action_type"] == "ab_split":
+            weights = {lane["name"]: lane.get("weight", 1) for lane in step["lanes"]}
+            chosen = self.split(weights, f"{run.name[1]}:{key}:{run.name[0]}")
+            lane = next(lane for lane in step["lanes"] if lane["name"] == chosen)
+        else:
+            lane = next((lane for lane in step["lanes"] if holds(lane.get("condition"), facts)), None)
+        self._done(run, key, "success", lane["name"] if lane else "no lane's condition holds")
+        inside = first_of(lane["steps"]) if lane else None
+        if inside is None:
+            return self._behind(run, key)
+        self._wait(run, inside)
+        return self._go(run)
+
+    def _write(self, run: Run, key: str, to: str, template: str) -> bool:
+        """Render the step's message, and send it."""
+        contact = self.contacts[run.name[0]]
+        by_telegram = "://" not in to
+        text = template.replace("{{ user.plan }}", contact.attributes.get("plan", ""))
+        text = text.replace("{{ user.user_id }}", run.name[0])
+        if by_telegram and not to:
+            return self._skip(run, key, "the contact has no Telegram chat")
+        if by_telegram and contact.chat_is_dead:
+            return self._skip(run, key, DEAD_CHAT)
+        if not text:
+            return self._fail(run, key)
+        message = Message(to, text, self.now)
+        self.messages.append((run.name[0], message))
+        self._note(run, key, "pending", message=message)
+        return self._dispatch(run)
+
+    def _dispatch(self, run: Run) -> bool:
+        self._arrive(run)
+        run.due, run.taken, run.held = self.now, True, True
+        return True
+
+    def _send(self, run: Run) -> Answer:
+        assert run.sending
+        self.sends.append((run.sending.to, run.sending.text, self.now))
+        return self.world.answer(run.sending.text, self.now)
+
+    def _skip(self, run: Run, key: str, why: str) -> bool:
+        self._done(run, key, "skipped", why)
+        return self._behind(run, key)
+
+    def _fail(self, run: Run, key: str) -> bool:
+        self._done(run, key, "failed")
+        if self._step(run, key).get("on_failure") == "stop":
+            return self._end(run, "failed")
+        return self._behind(run, key)
+
+    def _done(self, run: Run, key: str, status: str, note: str = "") -> None:
+        if run.sending and status != "success":
+            run.sending.status = "failed"
+        self._note(run, key, status, note)
+        self.counts[run.name[1], key, status] += 1
+        run.previous_ended_at, run.last = self.now, key
+
+    def _note(self, run: Run, key: str, status: str, note: str = "", message: Message | None = None) -> None:
+        run.executions[key] = Execution(status, self.now, run.tries, note, message)
+
+    def _end(self, run: Run, status: str, why: str = "") -> bool:
+        run.at, run.status, run.ended_at, run.why = run.last, status, self.now, why
+        run.due, run.parked, run.taken, run.held = None, None, False, False
+        self.counts[run.name[1], "", status] += 1
+        return False
+
+    def _facts(self, contact: Contact, properties: Mapping[str, Any]) -> dict[str, Any]:
+        own = {"tags": sorted(contact.tags), **contact.attributes, **properties}
+        event = {f"event.{name}": value for name, value in properties.items()}
+        return own | event | {f"user.{name}": value for name, value in contact.attributes.items()}

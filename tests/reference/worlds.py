@@ -1,0 +1,261 @@
+"""Worlds drawn at random: journeys, people, and what comes one after the other. Small, so that much happens in each."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.reference.script import (
+    DIES_AT,
+    Changed,
+    Edited,
+    Forgotten,
+    Happens,
+    Move,
+    Passes,
+    Removed,
+    Switched,
+    Tidied,
+    Together,
+    Works,
+    World,
+)  # fmt: skip
+
+Draw = Callable[..., Any]
+Step = dict[str, Any]
+
+STARTS = [
+    datetime(2026, 3, 28, 12, tzinfo=UTC),
+    datetime(2026, 10, 24, 9, tzinfo=UTC),
+    datetime(2026, 6, 1, tzinfo=UTC),
+]
+"""Two of them in the hours before clocks are changed."""
+USERS, JOURNEYS = ("u1", "u2", "u3"), ("J1", "J2")
+KEYS = ("k1", "k2", "k3", "k4", "k5", "k6", "k7")
+PLANS, TAGS = ("vip", "free"), ("a", "b")
+ZONES = ("", "", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
+EVENTS = ("signup", "upgrade")
+
+INSIDE = ("apply_tag", "remove_tag", "grant_reward", "grant_reward", "schedule_next", "schedule_next")
+OUTSIDE = ("send_telegram", "send_telegram", "send_telegram", "trigger_webhook", "trigger_webhook")
+KINDS = (*INSIDE, *OUTSIDE, "branch", "ab_split", "exit_journey")
+
+LEAVES = st.sampled_from(
+    [{"field": "plan", "op": op, "value": plan} for op in ("eq", "ne") for plan in PLANS]
+    + [{"field": "tags", "op": "contains", "value": tag} for tag in TAGS]
+    + [{"field": "user.plan", "op": "exists", "value": False}, {"field": "event.plan", "op": "eq", "value": "vip"}]
+)
+CONDITIONS = LEAVES | st.builds(lambda it: {"not": it}, LEAVES) | st.builds(
+    lambda word, parts: {word: parts}, st.sampled_from(["all", "any"]), st.lists(LEAVES, min_size=1, max_size=2)
+)  # fmt: skip
+SPIRITS = ("calm", "deadly", "restless")
+RARELY, OFTEN = st.sampled_from([False] * 5 + [True]), st.sampled_from([False, True, True, True])
+DELAYS = st.sampled_from([0, 0, 0, 0, 5, 60, 1440])
+MINUTES = st.sampled_from([None, None, 0, 1, 5, 30, 60, 600, 1440])
+COMES = [*["event"] * 4, *["edit"] * 5, *["switch"] * 3, "change", "batch", "forget", "remove", "tidy"]
+MEANWHILE = ["switch", "switch", "edit", "edit", "change", "forget", "event", "tidy"]
+CHATS = st.sampled_from(["1", "1", "2", "2", "2", ""])
+ANSWERS = st.sampled_from(["later", "later", "later", "asks", "never", "gone"])
+TROUBLES = st.tuples(ANSWERS, st.sampled_from([2, 10, 60, 2000]))
+
+
+@st.composite
+def worlds(draw: Draw) -> World:
+    journeys = {name: draw(bodies(name)) for name in JOURNEYS[: draw(st.integers(1, 2))]}
+    people = {user: draw(changes(user)) for user in USERS[: draw(st.integers(1, 3))]}
+    return World(
+        start=draw(st.sampled_from(STARTS)),
+        people=people,
+        journeys=tuple(deepcopy(list(journeys.values()))),
+        moves=(draw(arrivals(journeys)), *draw(moves(journeys, draw(st.sampled_from(SPIRITS))))),
+        troubles=draw(st.dictionaries(st.sampled_from(KEYS), TROUBLES, min_size=2, max_size=5)),
+        minutes_to_send=draw(st.sampled_from([0, 0, 1, 20])),
+    )
+
+
+@st.composite
+def arrivals(draw: Draw, journeys: dict[str, Step]) -> Together:
+    """Some of the people begin with what starts the journeys."""
+    users = USERS[: draw(st.integers(1, 3))]
+    return Together(tuple(Happens(user, it["trigger_type"]) for user in users for it in journeys.values()))
+
+
+@st.composite
+def bodies(draw: Draw, name: str) -> Step:
+    return {
+        "name": name,
+        "trigger_type": draw(st.sampled_from(EVENTS)),
+        "trigger_config": {"condition": draw(CONDITIONS)} if draw(RARELY) else {},
+        "priority": draw(st.sampled_from([0, 5])) * 2 + (name == "J2"),
+        "is_active": not draw(RARELY),
+        "steps": draw(rows(name, list(draw(st.permutations(KEYS))), least=2)),
+    }
+
+
+@st.composite
+def rows(draw: Draw, journey: str, keys: list[str], depth: int = 0, least: int = 0, most: int = 5) -> list[Step]:
+    """Steps in order, and those in their lanes; each takes one of the keys."""
+    return [draw(steps(journey, keys, depth)) for _ in range(draw(st.integers(least, most))) if keys]
+
+
+@st.composite
+def steps(draw: Draw, journey: str, keys: list[str], depth: int) -> Step:
+    key = keys.pop()
+    kind = draw(st.sampled_from(KINDS))
+    step = {"key": key, "name": key, "action_type": kind, "action_config": draw(configs(kind, f"{journey}/{key}"))}
+    step |= {"delay_minutes": draw(DELAYS)}
+    if draw(RARELY):
+        step["condition"] = draw(CONDITIONS)
+    if draw(RARELY):
+        step["on_failure"] = "stop"
+    if draw(RARELY) or draw(RARELY):
+        step["expires_after_minutes"] = draw(st.sampled_from([1, 5, 30, 600]))
+    if draw(RARELY) and draw(RARELY):
+        step["is_active"] = False
+    if kind in ("branch", "ab_split"):
+        step["lanes"] = draw(lanes(kind, journey, keys, depth))
+    return step
+
+
+@st.composite
+def lanes(draw: Draw, kind: str, journey: str, keys: list[str], depth: int) -> list[Step]:
+    number = draw(st.integers(1, 2)) if kind == "branch" else 2
+    found: list[Step] = [
+        {"name": f"lane {count}", "steps": draw(rows(journey, keys, depth + 1, most=2)) if depth < 3 else []}
+        for count in range(number)
+    ]
+    for lane in found:
+        if kind == "ab_split":
+            lane["weight"] = draw(st.integers(1, 3))
+        elif lane is not found[-1] or draw(st.booleans()):
+            lane["condition"] = draw(CONDITIONS)
+    return found
+
+
+@st.composite
+def configs(draw: Draw, kind: str, place: str) -> dict[str, Any]:
+    """An action's config. What it sends begins with its place, so that its provider knows what it is."""
+    text = f"{place}/{draw(st.sampled_from('AB'))} {{{{ user.user_id }}}} {{{{ user.plan }}}}."
+    match kind:
+        case "apply_tag" | "remove_tag":
+            return {"tag": draw(st.sampled_from(TAGS))}
+        case "grant_reward":
+            return {"reward_type": "points", "value": draw(st.integers(1, 3))}
+        case "send_telegram":
+            # The second is empty, and so fails, for those without a plan.
+            return {"message": draw(st.sampled_from([text, text, text, "{{ user.plan }}"]))}
+        case "trigger_webhook":
+            return {"url": f"https://example.com/{place}", "data": {"text": text}}
+        case "schedule_next":
+            return draw(schedules())
+        case "exit_journey":
+            return {"reason": "enough"} if draw(st.booleans()) else {}
+    return {}
+
+
+@st.composite
+def schedules(draw: Draw) -> dict[str, Any]:
+    match draw(st.integers(0, 3)):
+        case 0:
+            return {}
+        case 1:
+            return {"delay_minutes": draw(DELAYS)}
+        case 2:
+            return {"at": draw(st.sampled_from(["02:30", "09:00", "09:00", "12:00"]))}
+    return {"at": draw(st.sampled_from(["02:15", "23:59"])), "days": draw(st.sampled_from([["sun"], ["mon", "sat"]]))}
+
+
+@st.composite
+def changes(draw: Draw, user: str) -> dict[str, Any]:
+    """What a contact is told to be. Each has chats of their own."""
+    chat = draw(CHATS)
+    return {
+        "telegram_chat_id": chat and f"{user[1:]}{chat}",
+        "timezone": draw(st.sampled_from(ZONES)),
+        "attributes": {"plan": draw(st.sampled_from([*PLANS, None]))},
+    }
+
+
+@st.composite
+def moves(draw: Draw, journeys: dict[str, Step], spirit: str) -> tuple[Move, ...]:
+    found: list[Move] = []
+    for _ in range(draw(st.integers(2, 9))):
+        found += [draw(outside(journeys))] if draw(st.booleans()) else [Passes(draw(MINUTES))]
+        if draw(st.booleans()):
+            found.append(draw(shifts(journeys, spirit)))
+    return tuple(found)
+
+
+@st.composite
+def shifts(draw: Draw, journeys: dict[str, Step], spirit: str) -> Works:
+    """Workers at work: they die in deadly worlds, and much happens meanwhile in restless ones."""
+    dies = (draw(st.sampled_from(DIES_AT)), draw(st.sampled_from([1, 1, 1, 2])))
+    return Works(
+        draw(st.sampled_from([500, 500, 2, 1])),
+        dies if draw(OFTEN if spirit == "deadly" else RARELY) else None,
+        tuple(draw(st.lists(outside(journeys, MEANWHILE), min_size=1, max_size=2)))
+        if draw(OFTEN if spirit == "restless" else RARELY)
+        else (),
+    )
+
+
+@st.composite
+def outside(draw: Draw, journeys: dict[str, Step], kinds: list[str] = COMES) -> Move:
+    """What comes from outside. `journeys` follows the edits."""
+    name = draw(st.sampled_from(sorted(journeys)))
+    match draw(st.sampled_from(kinds)):
+        case "event":
+            return draw(events())
+        case "batch":
+            return Together(tuple(draw(st.lists(events(), min_size=2, max_size=4))))
+        case "edit":
+            journeys[name]["steps"] = draw(edits(name, journeys[name]["steps"]))
+            return Edited(name, tuple(deepcopy(journeys[name]["steps"])))
+        case "switch":
+            journeys[name]["is_active"] = not journeys[name]["is_active"]
+            return Switched(name, journeys[name]["is_active"])
+        case "remove" if draw(RARELY):
+            return Removed(name)
+        case "tidy":
+            return Tidied()
+        case "forget":
+            return Forgotten(draw(st.sampled_from(USERS)))
+    user = draw(st.sampled_from(USERS))
+    return Changed(user, draw(changes(user)))
+
+
+@st.composite
+def events(draw: Draw) -> Happens:
+    properties = {"plan": draw(st.sampled_from(PLANS))} if draw(RARELY) else {}
+    message_id = draw(st.sampled_from(["m1", "m2"])) if draw(RARELY) else None
+    return Happens(draw(st.sampled_from(USERS)), draw(st.sampled_from(EVENTS)), properties, message_id)
+
+
+@st.composite
+def edits(draw: Draw, journey: str, old: list[Step]) -> list[Step]:
+    """Other steps: written anew, of the same keys; or the old ones without one, in another order, or changed."""
+    top = deepcopy(old)
+    row = draw(st.sampled_from(_rows_in(top)))
+    if not row or draw(st.integers(0, 3)) == 0:
+        return draw(rows(journey, list(draw(st.permutations(KEYS)))))
+    match draw(st.sampled_from(["drop", "drop", "move", "move", "delay", "delay", "off", "out"])):
+        case "drop":
+            row.pop(draw(st.integers(0, len(row) - 1)))
+        case "move":
+            row[:] = draw(st.permutations(row))
+        case "delay":
+            draw(st.sampled_from(row))["delay_minutes"] = draw(DELAYS)
+        case "off":
+            step = draw(st.sampled_from(row))
+            step["is_active"] = not step.get("is_active", True)
+        case "out":  # Into the journey itself, to any place there.
+            step = row.pop(draw(st.integers(0, len(row) - 1)))
+            top.insert(draw(st.integers(0, len(top))), step)
+    return top
+
+
+def _rows_in(steps: list[Step]) -> list[list[Step]]:
+    inner = [row for step in steps for lane in step.get("lanes", ()) for row in _rows_in(lane["steps"])]
+    return [steps, *inner]
