@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from journeys.engine import claim, cycle, record
+from journeys.engine import apart, claim, cycle, record
 from journeys.engine.feed import Feed
 
 INSIDE: Final = ("before claim", "after claim", "before insert", "after insert", "before commit", "after commit")
@@ -36,7 +36,7 @@ def arm(point: str) -> None:
         case "claim":
             _wrap(claim, "load", when)  # The rows are locked and read; nothing is decided.
         case "insert":
-            _wrap(record if of_outcome else claim, "write", when)
+            _wrap(record if of_outcome else apart, "write", when)
         case "commit" if of_outcome:
             _wrap(cycle, "record", "before", lambda: _wrap(connection, "commit", when))
         case "commit":
