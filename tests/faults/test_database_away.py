@@ -19,7 +19,7 @@ from tests.faults.scene import LENGTHEN, HoldingBotApi, Scene, assert_each_step_
 from tests.workers import eventually, running_worker, url_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("worker")]
-PEOPLE = 150 * LENGTHEN
+PEOPLE = 120 * LENGTHEN
 
 
 @pytest.fixture
