@@ -24,8 +24,8 @@ PEOPLE = 120 * LENGTHEN
 
 @pytest.fixture
 def scene() -> Iterator[Scene]:
-    """With leases that outlast an outage, as those of real life do."""
-    with Scene(LEASE_SECONDS="30") as open_scene:
+    """With leases that outlast the test: what is not let go would be missed."""
+    with Scene(LEASE_SECONDS="300") as open_scene:
         yield open_scene
 
 
