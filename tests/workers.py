@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,13 @@ def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
 
 
 @contextmanager
-def running_worker(database_url: str, **environment: str) -> Iterator[Process]:
+def running_worker(
+    database_url: str, command: Sequence[str] = ("manage.py", "worker"), **environment: str
+) -> Iterator[Process]:
     """`manage.py worker` on the test's database, in a session of its own."""
     tasks.set_up_schedules()
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "worker"],
+        [sys.executable, *command],
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": database_url, "DEBUG": "1", **environment},
         stdout=subprocess.DEVNULL,

@@ -9,8 +9,7 @@ import pytest
 from django.db import OperationalError, connection, connections
 
 from journeys import tasks
-from journeys.engine import apart
-from journeys.engine import cycle, outage, replay
+from journeys.engine import apart, cycle, outage, replay
 from journeys.engine import record as record_module
 from journeys.engine.claim import claim
 from journeys.engine.ingest import Incoming, ingest

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("
 
 @pytest.mark.parametrize("count", [2, 4, 8])
 def test_workers_on_the_same_runs_do_each_step_once(count: int, scene: Scene, database_url: str):
-    people = 300 * LENGTHEN
+    people = 150 * LENGTHEN
     scene.begin(people)
     with crew(database_url, count, **scene.environment) as workers:
         assert scene.has_ended(60 * LENGTHEN)
@@ -32,7 +32,7 @@ def test_workers_on_the_same_runs_do_each_step_once(count: int, scene: Scene, da
 
 
 def test_two_clusters_each_with_its_tickers_do_each_step_once(scene: Scene, database_url: str):
-    people = 200 * LENGTHEN
+    people = 100 * LENGTHEN
     with ExitStack() as clusters:
         both = [clusters.enter_context(running_worker(database_url, **scene.environment)) for _ in range(2)]
         scene.begin(people)

@@ -19,13 +19,13 @@ from tests.faults.scene import LENGTHEN, HoldingBotApi, Scene, assert_each_step_
 from tests.workers import eventually, running_worker, url_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("worker")]
-PEOPLE = 150 * LENGTHEN
+PEOPLE = 120 * LENGTHEN
 
 
 @pytest.fixture
 def scene() -> Iterator[Scene]:
-    """With leases that outlast an outage, as those of real life do."""
-    with Scene(LEASE_SECONDS="30") as open_scene:
+    """With leases that outlast the test: what is not let go would be missed."""
+    with Scene(LEASE_SECONDS="300") as open_scene:
         yield open_scene
 
 

@@ -63,7 +63,7 @@ def test_workers_stopped_again_and_again_hold_up_nobody_and_double_no_effect(dat
     with Scene(LEASE_SECONDS="2") as scene:
         scene.begin(people)
         with crew(database_url, 3, **scene.environment) as workers:
-            until = time.monotonic() + 6 * LENGTHEN
+            until = time.monotonic() + 5 * LENGTHEN
             while time.monotonic() < until:
                 victim = dice.choice(workers.pids)
                 time.sleep(dice.uniform(0.05, 0.4))

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -22,7 +23,7 @@ from journeys.actions.base import Outgoing, PermanentError, StepContext, Transie
 from journeys.actions.rewards import GrantReward
 from journeys.authoring.document import parse
 from journeys.authoring.publish import create_journey, delete_journey, patch_journey, set_active
-from journeys.engine import advance, claim, cycle, decision, flows, record
+from journeys.engine import advance, apart, claim, cycle, decision, flows, record
 from journeys.engine.contacts import delete_contact, upsert_contact
 from journeys.engine.housekeeping import minute
 from journeys.engine.ingest import Incoming, ingest
@@ -96,7 +97,7 @@ class Engine:
         """Work until nothing is due; who dies at `claim` leaves it at that. At the end all leases are over."""
         self._dies, self._meanwhile, self.turns = dies or ("", 0), meanwhile, []
         while True:
-            self._round, self._looked_at = 0, []
+            self._looked_at = []
             try:
                 if not cycle.work(lambda: self.now, limit).runs:
                     break
@@ -124,8 +125,10 @@ class Engine:
             (webhook, "_post"): self._deliver,
             (claim, "_decide"): lambda row, loaded, i, now: decide_one(row, self._see(loaded, i), i, now),
             (record, "decide"): lambda loaded, i, *more, **also: decide(self._see(loaded, i), i, *more, **also),
-            (claim, "write"): self._writing(claim.write, "claim"),
+            (apart, "write"): self._writing(apart.write, "claim"),
             (record, "write"): self._writing(record.write, "record"),
+            (cycle, "_batches"): repeat(1),  # Suspects come when nothing else is due, and then all of them.
+            (cycle, "SUSPECTS_SECONDS"): 3600,
             (cycle, "dispatch"): lambda parcels, lease: self._dispatch(dispatch(parcels, lease)),
         }
         engine = {"JOURNEYS": {**settings.JOURNEYS, **ENGINE}, "TELEGRAM_BOT_TOKEN": "1:a", "WEBHOOK_SECRETS": ["x"]}
@@ -148,6 +151,8 @@ class Engine:
         def watched(*arguments: Any) -> None:
             write(*arguments)
             looked_at, self._looked_at = self._looked_at, []
+            if stage == "claim":
+                self._round = 0
             self._die_at(stage, self._round)
             if looked_at:
                 self.turns.append(looked_at)

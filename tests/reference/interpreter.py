@@ -126,19 +126,24 @@ class Reference(Walk):
 
     def work(self, limit: int, dies: tuple[str, int] | None, turns: Turns, meanwhile: Callable[[], None]) -> None:
         """Do all that is due. At the end all leases are over."""
-        dies_at = dies or ("", 0)
+        dies_at, among_suspects = dies or ("", 0), False
         while (due := self._due()) and dies_at[0] != "claim":
-            ordinary = [run for run in due if run.deaths < SUSPECT]
-            batch = self._claimed(ordinary or due, limit if ordinary else 1, turns)
+            ordinary = [run for run in due if run.deaths + run.taken < SUSPECT]
+            suspects = [run for run in due if run not in ordinary]
+            # Once there is nothing else to do, those that workers died with are taken, one after the other.
+            among_suspects = bool(suspects) and (among_suspects or not ordinary)
+            batch = self._claimed(suspects, 1, turns) if among_suspects else self._claimed(ordinary, limit, turns)
             sending, number = [run for run in batch if self.claim(run)], 0
             while sending:
                 number += 1
                 if dies_at == ("claimed", number):
+                    among_suspects = False
                     break
                 outcomes = {run.name: self._send(run) for run in sending}
                 self.now += MINUTE * self.world.minutes_to_send
                 meanwhile()
                 if dies_at in (("sent", number), ("record", number)):
+                    among_suspects = False
                     break
                 left = [run for run in sending if self.runs.get(run.name) is run]
                 sending = [run for run in self._in_turn(left, turns) if self.record(run, outcomes[run.name])]

@@ -1,15 +1,18 @@
 """Engine and reference agree: on every execution, every due time, all that steps caused, and that nothing is lost."""
 
 import os
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
-from tests.reference.play import play
-from tests.reference.script import World
-from tests.reference.worlds import worlds
+from journeys.engine import advance
+from tests.reference.comparison import unconserved
+from tests.reference.play import Disagreement, play
+from tests.reference.script import Happens, Works, World
+from tests.reference.worlds import STARTS, worlds
 
-EXAMPLES = int(os.environ.get("REFERENCE_EXAMPLES", "400"))
+EXAMPLES = int(os.environ.get("REFERENCE_EXAMPLES", "300"))
 SEED = int(os.environ.get("REFERENCE_SEED", "1"))
 SHARDS = 4
 """So that as many processes can share the work."""
@@ -32,3 +35,28 @@ def test_the_engine_does_what_the_reference_does(shard: int):
         play(world)
 
     agree()
+
+
+TAG = {"key": "k1", "name": "k1", "action_type": "apply_tag", "action_config": {"tag": "a"}}
+STEPS = (TAG, {**TAG, "key": "k2", "name": "k2", "delay_minutes": 5})
+JOURNEY = {
+    "name": "J1", "trigger_type": "signup", "trigger_config": {}, "priority": 0, "is_active": True, "steps": STEPS,
+}  # fmt: skip
+SMALL = World(STARTS[0], {}, (JOURNEY,), (Happens("u1"), Works()))
+
+
+def test_a_due_time_that_is_off_by_a_second_is_found_out(monkeypatch):
+    play(SMALL)
+    step_due = advance.step_due
+    monkeypatch.setattr(advance, "step_due", lambda *about: step_due(*about) + timedelta(seconds=1))
+    with pytest.raises(Disagreement, match=r"12:05:01.*the reference.*12:05:00"):
+        play(SMALL)
+
+
+def test_somebody_who_is_nowhere_and_somebody_whom_nothing_will_wake_are_found_out():
+    asleep = ("active", "k1", None, None)
+    counts = {("J1", "", "started"): 3, ("J1", "", "completed"): 1, ("J1", "k1", "success"): 1}
+    assert unconserved({"count": counts, "run": {("u1", "J1"): asleep}}) == [
+        "of 3 who entered J1, 2 are somewhere",
+        "nothing will wake ('u1', 'J1')",
+    ]

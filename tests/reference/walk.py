@@ -13,8 +13,8 @@ from tests.reference.documents import MINUTE, Version, first_of, holds, next_loc
 from tests.reference.script import Answer, Document, World
 from tests.reference.state import Contact, Execution, Journey, Message, Name, Run
 
-SUSPECT = 2
-"""Deaths after which a run is taken alone; once more, and it fails."""
+SUSPECT, LETHAL = 2, 5
+"""Deaths after which a run is taken alone, and after which it fails."""
 DEAD_CHAT = "the contact's Telegram chat can't be reached: the bot is blocked or the chat unknown"
 
 
@@ -39,7 +39,7 @@ class Walk:
         run.last = run.at
         if run.taken:
             run.deaths += 1
-        if run.deaths > SUSPECT:
+        if run.deaths >= LETHAL:
             self._give_up(run)
             return False
         run.taken = False
@@ -56,7 +56,7 @@ class Walk:
         """Take in what its message came to, and go on; whether it sends again."""
         key, message = run.at, run.sending
         assert key and message
-        run.taken = run.held = False
+        run.taken, run.held, run.deaths = False, False, 0
         if answer == "taken":
             message.status, message.sent_at = "sent", self.now
             self._done(run, key, "success")

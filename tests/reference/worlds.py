@@ -50,12 +50,12 @@ LEAVES = st.sampled_from(
 CONDITIONS = LEAVES | st.builds(lambda it: {"not": it}, LEAVES) | st.builds(
     lambda word, parts: {word: parts}, st.sampled_from(["all", "any"]), st.lists(LEAVES, min_size=1, max_size=2)
 )  # fmt: skip
-SPIRITS = ("calm", "deadly", "restless")
-RARELY, OFTEN = st.sampled_from([False] * 5 + [True]), st.sampled_from([False, True, True, True])
+SPIRITS = ("calm", "deadly", "restless", "restless")
+RARELY, OFTEN = st.sampled_from([False] * 6 + [True]), st.sampled_from([False, True, True])
 DELAYS = st.sampled_from([0, 0, 0, 0, 5, 60, 1440])
 MINUTES = st.sampled_from([None, None, 0, 1, 5, 30, 60, 600, 1440])
 COMES = [*["event"] * 4, *["edit"] * 5, *["switch"] * 3, "change", "batch", "forget", "remove", "tidy"]
-MEANWHILE = ["switch", "switch", "edit", "edit", "change", "forget", "event", "tidy"]
+MEANWHILE = ["switch", "switch", "switch", "edit", "edit", "change", "forget", "event"]
 CHATS = st.sampled_from(["1", "1", "2", "2", "2", ""])
 ANSWERS = st.sampled_from(["later", "later", "later", "asks", "never", "gone"])
 TROUBLES = st.tuples(ANSWERS, st.sampled_from([2, 10, 60, 2000]))
@@ -180,11 +180,14 @@ def changes(draw: Draw, user: str) -> dict[str, Any]:
 
 @st.composite
 def moves(draw: Draw, journeys: dict[str, Step], spirit: str) -> tuple[Move, ...]:
-    found: list[Move] = []
-    for _ in range(draw(st.integers(2, 9))):
+    found: list[Move] = [draw(shifts(journeys, spirit))]
+    for _ in range(draw(st.integers(3, 9))):
         found += [draw(outside(journeys))] if draw(st.booleans()) else [Passes(draw(MINUTES))]
-        if draw(st.booleans()):
-            found.append(draw(shifts(journeys, spirit)))
+        shift = draw(shifts(journeys, spirit))
+        if shift.dies:  # Perhaps again and again, of the same runs.
+            found += [shift] * draw(st.sampled_from([1, 1, 1, 2, 3]))
+        elif draw(st.booleans()):
+            found.append(shift)
     return tuple(found)
 
 

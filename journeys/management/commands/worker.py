@@ -22,6 +22,7 @@ STOP_SECONDS = 20
 STARTING_SECONDS = 30
 LOOK_SECONDS = 5
 """How often the supervisor looks for ticks: each look is a connection of its own."""
+REPAIR_SECONDS = 30
 SILENCE = timedelta(seconds=60)
 """Without a tick for so long, the cluster counts as stuck and is started anew."""
 
@@ -87,12 +88,17 @@ class _Supervisor:
 
     def _watch(self, child: "subprocess.Popen[bytes]") -> None:
         """Return when the child should be ended: we are to stop, it died, or its ticks ceased."""
-        look_at = patient_until = time.monotonic() + STARTING_SECONDS + SILENCE.total_seconds()
+        look_at = time.monotonic() + LOOK_SECONDS
+        patient_until = look_at + STARTING_SECONDS + SILENCE.total_seconds()
+        repair_at = look_at + STARTING_SECONDS
         while not self.stopping and child.poll() is None:
             time.sleep(0.2)
             if (now := time.monotonic()) < look_at:
                 continue
-            look_at, ticks = now + LOOK_SECONDS, _ticks()
+            repairs = now >= repair_at
+            look_at, ticks = now + LOOK_SECONDS, _ticks(repairs)
+            if repairs:
+                repair_at = now + REPAIR_SECONDS
             if ticks is None:  # After an outage it has as long to come back as if it had just been heard of.
                 patient_until = now + SILENCE.total_seconds()
             elif not ticks and now >= patient_until:
@@ -102,17 +108,18 @@ class _Supervisor:
             time.sleep(1)  # A cluster that dies at once must not be started as fast as it dies.
 
 
-def _ticks() -> bool | None:
+def _ticks(repairs: bool) -> bool | None:
     """Whether there are ticks; None when the database is away: no tick could be, and a new cluster would not help.
 
-    Chains that ended in an outage, or whose next link was lost, are started again.
+    With `repairs`, chains that ended in an outage, or whose next link was lost, are started again.
     """
     from journeys.engine.clock import database_clock
     from journeys.engine.queue import beaten_since
     from journeys.tasks import repair_chains
 
     try:
-        repair_chains()
+        if repairs:
+            repair_chains()
         return beaten_since("tick", database_clock() - SILENCE)
     except (OperationalError, InterfaceError):
         return None
