@@ -15,8 +15,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from journeys.actions.sentences import sentence
 from journeys.logic.conditions import Facts
-from journeys.logic.effects import Health, Outcome, Prepared, Send, Undelivered
+from journeys.logic.effects import Health, Outcome, Prepared, Send, Undelivered, Wait
 from journeys.logic.flow import Lane
+
+RECEIVED, TIMED_OUT = "received", "timed out"
+"""The lanes of a step that waits for an event."""
 
 
 class TransientError(Exception):
@@ -154,6 +157,8 @@ class Action(ABC, Generic[C]):
     lane_has: ClassVar[Literal["condition", "weight"] | None] = None
     """What each lane of a flow step has beside its name and its steps; None for a step without lanes."""
     least_lanes: ClassVar[int] = 0
+    lane_names: ClassVar[tuple[str, ...]] = ()
+    """The lanes of a flow step that has always the same ones."""
 
     def parse(self, raw: Mapping[str, Any]) -> C:
         """The typed config. Raises ConfigError naming each field that is wrong."""
@@ -165,6 +170,23 @@ class Action(ABC, Generic[C]):
     @abstractmethod
     def prepare(self, config: C, context: StepContext) -> Prepared:
         """What the step causes. Raises SkipStep, PermanentError or TransientError."""
+
+
+class WaitingAction(Action[C]):
+    """A flow step that a run stays at until an event comes or a time is over: it goes on into RECEIVED or TIMED_OUT."""
+
+    lane_names = (RECEIVED, TIMED_OUT)
+
+    @abstractmethod
+    def wait(self, config: C) -> Wait:
+        """What is waited for, by the config as it is now."""
+
+    @abstractmethod
+    def takes(self, config: C, facts: Facts) -> bool:
+        """Whether the event that `facts` are about is the one."""
+
+    def prepare(self, config: C, context: StepContext) -> Prepared:
+        return Prepared()  # It is done when the wait is.
 
 
 class OutsideAction(Action[C]):

@@ -12,6 +12,7 @@ from journeys.actions.rewards import GrantReward
 from journeys.actions.scheduling import ScheduleNextStep
 from journeys.actions.tags import ApplyTag, RemoveTag
 from journeys.actions.telegram import SendTelegram
+from journeys.actions.waiting import WaitForEvent
 from journeys.actions.webhook import TriggerWebhook
 
 ACTIONS: Mapping[str, Action[Any]] = {
@@ -27,6 +28,7 @@ ACTIONS: Mapping[str, Action[Any]] = {
         ScheduleNextStep(),
         Branch(),
         AbSplit(),
+        WaitForEvent(),
         ExitJourney(),
     )
 }

@@ -21,7 +21,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from journeys.admin.fields import DelayField, PairsField
+from journeys.admin.fields import ConditionField, DelayField, PairsField
 
 WORDS = {"mon": "Mon", "tue": "Tue", "wed": "Wed", "thu": "Thu", "fri": "Fri", "sat": "Sat", "sun": "Sun"}
 Choices = Callable[[str], list[tuple[str, str]]]
@@ -75,6 +75,11 @@ def _field(name: str, info: FieldInfo, templates: Choices) -> forms.Field:
         case "tag":
             attrs = {"list": "known-tags", "autocomplete": "off"}
             return forms.CharField(widget=UnfoldAdminTextInputWidget(attrs=attrs), **options)
+        case "event":
+            attrs = {"list": "known-events", "autocomplete": "off"}
+            return forms.CharField(widget=UnfoldAdminTextInputWidget(attrs=attrs), **options)
+        case "condition":
+            return ConditionField(label=label, help_text=info.description or "")
         case "time":
             attrs = {"type": "time"}
             return forms.CharField(widget=UnfoldAdminTextInputWidget(attrs=attrs), **options)

@@ -12,6 +12,7 @@ ICONS = {
     "branch": "alt_route",
     "ab_split": "percent",
     "exit_journey": "logout",
+    "wait_for_event": "hourglass_top",
     "email": "mail",
     "telegram": "send",
     "push": "notifications",

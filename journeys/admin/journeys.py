@@ -191,7 +191,11 @@ class JourneyAdmin(ModelAdmin):
             "may_delete": journey is not None and self.has_delete_permission(request, journey),
             "operators": operator_choices(),
             "icons": {kind: icon_of(kind) for kind in ACTIONS},
-            "lane_kinds": {kind: action.lane_has for kind, action in ACTIONS.items() if action.lane_has},
+            "lane_kinds": {
+                kind: {"has": action.lane_has or "", "names": action.lane_names}
+                for kind, action in ACTIONS.items()
+                if action.lane_has or action.lane_names
+            },
         }
         return TemplateResponse(request, "journeys/admin/journey.html", context)
 

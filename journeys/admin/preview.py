@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from journeys.actions.base import PermanentError
 from journeys.actions.render import render, render_html
 from journeys.admin.sent import framed
-from journeys.admin.vocabulary import known_attributes, known_properties
+from journeys.admin.vocabulary import known_attributes, known_events
 from journeys.logic.facts import CONTACT_COLUMNS, ContactFacts, Facts, event_mapping
 from journeys.models import Channel, Contact
 
@@ -17,7 +17,7 @@ from journeys.models import Channel, Contact
 def known_names() -> frozenset[str]:
     """The dotted names, beside the contact's columns, that templates may use: those of the newest people."""
     user = {f"user.{name}" for name in known_attributes()}
-    return frozenset(user | {f"event.{name}" for name in known_properties()})
+    return frozenset(user | {f"event.{name}" for name in known_events()[1]})
 
 
 def preview(channel: str, sources: Mapping[str, str], user_id: str, now: datetime) -> HttpResponse:

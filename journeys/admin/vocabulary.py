@@ -19,6 +19,7 @@ class Vocabulary:
 
     fields: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
     templates: dict[str, list[str]] = field(default_factory=dict)
 
     def template_choices(self, channel: str) -> list[tuple[str, str]]:
@@ -31,21 +32,23 @@ def known_attributes() -> set[str]:
     return {name for attributes in newest for name in attributes}
 
 
-def known_properties() -> set[str]:
-    """Names of properties that the newest events have."""
-    newest = Event.objects.order_by("-id").values_list("properties", flat=True)[:SAMPLE]
-    return {name for properties in newest for name in properties}
+def known_events() -> tuple[set[str], set[str]]:
+    """Names of the newest events, and of the properties that they have."""
+    newest = list(Event.objects.order_by("-id").values_list("name", "properties")[:SAMPLE])
+    return {name for name, _ in newest}, {name for _, properties in newest for name in properties}
 
 
 def vocabulary() -> Vocabulary:
     """Everything that can be suggested now, in four queries."""
     columns = [f"user.{name}" for name in CONTACT_COLUMNS]
-    events = ["event.name", *(f"event.{name}" for name in sorted(known_properties()))]
+    names, properties = known_events()
+    events = ["event.name", *(f"event.{name}" for name in sorted(properties))]
     templates: dict[str, list[str]] = {"email": email_files()}
     for channel, name in MessageTemplate.objects.values_list("channel", "name"):
         templates.setdefault(channel, []).append(name)
     return Vocabulary(
         fields=(*sorted(known_attributes()), "tags", *columns, *events),
+        events=tuple(sorted(names)),
         tags=tuple(Tag.objects.values_list("name", flat=True)[:SAMPLE]),
         templates={channel: sorted(set(names)) for channel, names in templates.items()},
     )

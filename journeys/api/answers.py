@@ -167,16 +167,20 @@ class ExecutionOut(Answer):
         return cls.model_validate({**own, "step_id": step.id, "step_key": step.key, "step_name": step.name})
 
 
+_OF_DETAIL = ("failed_at", "failure_reason", "exit_reason", "due_at", "awaits_event")
+
+
 class RunDetail(RunOut):
     failed_at: datetime | None
     failure_reason: str
     exit_reason: str
     due_at: datetime | None = Field(description="When it needs attention next.")
+    awaits_event: str | None = Field(description="The event that it waits for, if it does; until `due_at`.")
     executions: list[ExecutionOut]
 
     @classmethod
     def of(cls, run: UserJourney, executions: Iterable[StepExecution]) -> "RunDetail":
-        own = {name: getattr(run, name) for name in ("failed_at", "failure_reason", "exit_reason", "due_at")}
+        own = {name: getattr(run, name) for name in cls.model_fields if name in _OF_DETAIL}
         listed = [ExecutionOut.of(execution) for execution in executions]
         return cls.model_validate({**RunOut.fields_of(run), **own, "executions": listed})
 

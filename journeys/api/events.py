@@ -104,6 +104,6 @@ def _incoming(body: EventBody, now: datetime) -> Incoming:
 
 def _ingested(events: list[Incoming], now: datetime) -> list[Answer]:
     answers = ingest(events, now) if events else []
-    if any(found.started for found in answers):
+    if any(found.makes_work for found in answers):
         wake.after_commit()
     return answers

@@ -101,7 +101,7 @@ def _limit_lanes(alternative: dict[str, Any]) -> None:
     action = ACTIONS[alternative["properties"]["action_type"]["enum"][0]]
     lanes = {**alternative["properties"]["lanes"], "minItems": action.least_lanes}
     if action.lane_has is None:
-        lanes["maxItems"] = 0
+        lanes["maxItems"] = len(action.lane_names)
     alternative["properties"] = {**alternative["properties"], "lanes": lanes}
     if action.least_lanes:
         alternative["required"] = [*alternative["required"], "lanes"]

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.utils.text import slugify
 from pydantic import ValidationError
 
+from journeys.actions.registry import ACTIONS
 from journeys.authoring.bodies import JourneyBody, LaneBody, StepBody
 from journeys.authoring.document_faults import deeper_faults, faults_of
 from journeys.authoring.faults import Fault, Faulty, faults_in
@@ -194,10 +195,20 @@ def _ordered(steps: Sequence[StepBody], keys: Mapping[int, str]) -> tuple[StepDo
             on_failure=steps[index].on_failure,
             expires_after_minutes=steps[index].expires_after_minutes,
             is_active=steps[index].is_active,
-            lanes=tuple(_lane(lane, keys) for lane in steps[index].lanes),
+            lanes=_lanes(steps[index], keys),
         )
         for number, index in enumerate(sequence)
     )
+
+
+def _lanes(step: StepBody, keys: Mapping[int, str]) -> tuple[LaneDocument, ...]:
+    """The step's lanes; where it has always the same ones, all of those, in their order."""
+    lanes = [_lane(lane, keys) for lane in step.lanes]
+    names = ACTIONS[step.action_type].lane_names
+    if not names:
+        return tuple(lanes)
+    written = {lane.name: lane for lane in lanes}
+    return tuple(written.get(name, LaneDocument(name, None, None, ())) for name in names)
 
 
 def _lane(lane: LaneBody, keys: Mapping[int, str]) -> LaneDocument:

@@ -100,6 +100,9 @@ def _faults_of_lanes(step: StepBody, at: str) -> Iterator[Fault]:
     action = ACTIONS.get(step.action_type)
     if action is None:
         return
+    if action.lane_names:
+        yield from _faults_of_named_lanes(step, at, action.lane_names)
+        return
     if action.lane_has is None:
         if step.lanes:
             yield Fault(f"{at}.lanes", f"must be empty: {step.action_type} has no lanes")
@@ -114,6 +117,18 @@ def _faults_of_lanes(step: StepBody, at: str) -> Iterator[Fault]:
         yield from _lane_faults(lane, path, action.lane_has, is_last=number == len(step.lanes) - 1)
     if action.lane_has == "weight" and step.lanes and not any(lane.weight != 0 for lane in step.lanes):
         yield Fault(f"{at}.lanes", "must have a weight above 0 in one of them")
+
+
+def _faults_of_named_lanes(step: StepBody, at: str, names: Sequence[str]) -> Iterator[Fault]:
+    """Of a step that has always the same lanes; those that a document leaves out are empty."""
+    known = " and ".join(f"{name!r}" for name in names)
+    for number, lane in enumerate(step.lanes):
+        path, name = f"{at}.lanes[{number}]", lane.name.strip()
+        if name not in names:
+            yield Fault(f"{path}.name", f"must be one of {known}, not {name!r:.60}")
+        elif name in (earlier.name.strip() for earlier in step.lanes[:number]):
+            yield Fault(f"{path}.name", f"is the name of several lanes of this step: {name!r}")
+        yield from _lane_faults(lane, path, "", is_last=False)
 
 
 def _lane_faults(lane: LaneBody, at: str, has: str, *, is_last: bool) -> Iterator[Fault]:

@@ -14,6 +14,8 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
+from journeys.actions.base import WaitingAction
+from journeys.actions.registry import ACTIONS
 from journeys.authoring.document import (
     JourneyDocument,
     StepDocument,
@@ -223,7 +225,8 @@ def _timing(steps: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
     """What decides when each active step is due. One that is switched off takes its lanes with it."""
     for step in steps:
         if step["is_active"]:
-            yield step["id"], step["delay_minutes"]
+            waits = isinstance(ACTIONS.get(step["action_type"]), WaitingAction)
+            yield step["id"], (step["delay_minutes"], step["action_config"] if waits else None)
             for lane in step.get("lanes", ()):
                 yield from _timing(lane["steps"])
 

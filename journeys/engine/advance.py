@@ -11,9 +11,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from journeys.actions.base import Outgoing, PermanentError, SkipStep, TemplateSource, TransientError
+from journeys.actions.base import (
+    RECEIVED,
+    TIMED_OUT,
+    Outgoing,
+    PermanentError,
+    SkipStep,
+    TemplateSource,
+    TransientError,
+    WaitingAction,
+)
 from journeys.actions.registry import ACTIONS
-from journeys.engine.decision import Decision, Execution, Past, Run, retry_policy, retry_run
+from journeys.engine import listening
+from journeys.engine.decision import Decision, Execution, Heard, Past, Run, retry_policy, retry_run
 from journeys.logic.effects import (
     ApplyTag,
     Delivered,
@@ -29,7 +39,7 @@ from journeys.logic.effects import (
     Undelivered,
 )
 from journeys.logic.flow import STOP, Flow, Step
-from journeys.logic.ids import execution_id
+from journeys.logic.ids import execution_id, time_of
 from journeys.logic.instants import iso
 from journeys.logic.retry import retry_delay
 from journeys.logic.timing import step_due
@@ -102,7 +112,7 @@ class _Walk:
         if step is None or step.id != before.id:
             self._give_up_pending(before)
             self._wait_for(step, None)
-        elif step.delay_minutes != before.delay_minutes:
+        elif step.delay_minutes != before.delay_minutes and self.run.awaited is None:
             self._wait_for(step, None)
 
     def _in_flight(self) -> Outgoing | None:
@@ -174,7 +184,9 @@ class _Walk:
     def _take(self, step: Step) -> None:
         if self._is_done(step):
             return self._wait_for_next(step, None)  # Earlier releases waited for such a step too.
-        past = self.past.get(step.id)
+        past, action = self.past.get(step.id), ACTIONS[step.action_type]
+        if past is not None and self.run.awaited is not None and isinstance(action, WaitingAction):
+            return self._listen(step, action, past.executed_at or self.now)
         if step.is_stale(self.step_due_at, self.now):
             return self._expire(step, past)
         if past is not None and past.message is not None:
@@ -184,7 +196,7 @@ class _Walk:
             if not step.holds(facts):
                 raise SkipStep("its condition does not hold")
             context = self.run.context(step, self._key(step), facts, self.templates)
-            prepared = ACTIONS[step.action_type].prepare(step.config, context)
+            prepared = action.prepare(step.config, context)
         except SkipStep as skip:
             self._finish(step, ExecutionStatus.SKIPPED, {"reason": str(skip)})
         except PermanentError as error:
@@ -206,6 +218,9 @@ class _Walk:
 
     def _carry_out(self, step: Step, prepared: Prepared) -> None:
         if prepared.send is None:
+            if isinstance(action := ACTIONS[step.action_type], WaitingAction):
+                self._write(step, ExecutionStatus.PENDING)
+                return self._stay(listening.begin(action, step.config, time_of(self.run.id), self.now))
             self._finish(step, ExecutionStatus.SUCCESS, prepared.result, prepared.effects)
             return
         key = self._key(step)
@@ -213,6 +228,20 @@ class _Walk:
         self.decision.messages.append((message, step.id))
         self._cause(prepared.effects, key)
         self._dispatch(step, message)
+
+    def _listen(self, step: Step, action: WaitingAction[Any], began_at: datetime) -> None:
+        match listening.listen(self.run, action, step.config, began_at, self.now):
+            case listening.Waiting() as waiting:
+                self._stay(waiting)
+            case Heard() as heard:
+                result = {"lane": RECEIVED, "event": heard.name, "message_id": heard.message_id}
+                self._finish(step, ExecutionStatus.SUCCESS, result, (EnterLane(RECEIVED),))
+            case listening.TimedOut():
+                self._finish(step, ExecutionStatus.SUCCESS, {"lane": TIMED_OUT}, (EnterLane(TIMED_OUT),))
+
+    def _stay(self, waiting: listening.Waiting) -> None:
+        self.decision.awaited = waiting.awaited
+        self._rest(waiting.due_at)
 
     def _dispatch(self, step: Step, message: Outgoing) -> None:
         if step.id not in self.past:

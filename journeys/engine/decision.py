@@ -14,7 +14,7 @@ from journeys.engine.flows import LiveJourney
 from journeys.engine.people import Person
 from journeys.engine.tally import Counted
 from journeys.logic.effects import InsideEffect, Outcome, Undelivered
-from journeys.logic.facts import Facts
+from journeys.logic.facts import Facts, event_mapping
 from journeys.logic.flow import Step
 from journeys.logic.ids import execution_id
 from journeys.logic.limits import is_mine
@@ -26,6 +26,10 @@ SUSPECT_DEATHS = 2
 DEATHS_ALONE = 3
 """A suspect whose lease died so often while it was alone fails. Once or twice may be chance."""
 
+HEARD_AT_ONCE = 100
+"""So many events, and those of the same moment as the last, are looked at for a waiting run before it comes up again:
+somebody may do the same thing all day."""
+
 
 class Past(NamedTuple):
     """What is known of an execution that is there already. `message` is what it is sending, while it is pending."""
@@ -33,6 +37,24 @@ class Past(NamedTuple):
     status: str
     retry_count: int
     message: Outgoing | None = None
+    executed_at: datetime | None = None
+
+
+class Awaited(NamedTuple):
+    """What a run waits for: an event of that name. Those received before `listens_from` don't count."""
+
+    event: str
+    listens_from: datetime
+
+
+class Heard(NamedTuple):
+    """An event that came while a run waited for one of its name."""
+
+    name: str
+    message_id: str
+    occurred_at: datetime
+    received_at: datetime
+    properties: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -52,11 +74,19 @@ class Run:
     slot_at: datetime | None
     event: Mapping[str, Any]
     metadata: Mapping[str, Any]
+    awaited: Awaited | None = None
     past: dict[UUID, Past] = field(default_factory=dict)
+    heard: list[Heard] = field(default_factory=list)
+    """What came and is not looked at yet, in order; of very much, the first HEARD_AT_ONCE."""
 
     def facts(self, now: datetime) -> Facts:
         """What conditions and messages may look at, as it is at this point of the run."""
         return self.person.facts(self.event, self.metadata, now)
+
+    def facts_of(self, heard: Heard, now: datetime) -> Facts:
+        """The same, with that event in the place of the one that started the run."""
+        event = event_mapping(heard.name, heard.message_id, heard.occurred_at, heard.properties)
+        return self.person.facts_of(event, self.metadata, now)
 
     def context(self, step: Step, key: UUID, facts: Facts, templates: TemplateSource) -> StepContext:
         """All that the step's action may look at; `key` is its execution's id."""
@@ -127,6 +157,7 @@ class Decision:
     slot_at: datetime | None = None
     is_suspect: bool = False
     """That the run broke its batch: it is claimed alone from now on."""
+    awaited: Awaited | None = None
     has_pending: bool = False
     """That a message is committed that this decision does not send."""
     counts: list[Counted] = field(default_factory=list)
@@ -186,6 +217,7 @@ def retry_run(run: Run, reason: str, now: datetime) -> Decision:
         attempts=run.attempts + 1,
         version_id=run.version_id,
         moved=run.moved,
+        awaited=run.awaited,
     )
 
 

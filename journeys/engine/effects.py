@@ -44,7 +44,8 @@ MESSAGE_COLUMNS = {
 RUN_COLUMNS = {
     "id": "uuid", "status": "text", "version_id": "uuid", "current_step_id": "uuid", "step_due_at": "timestamptz",
     "due_at": "timestamptz", "parked_due_at": "timestamptz", "previous_ended_at": "timestamptz", "attempts": "int",
-    "slot_at": "timestamptz", "claim_token": "uuid", "lease_until": "timestamptz", "deaths": "int", "moved": "bool",
+    "awaits_event": "text", "listens_from": "timestamptz", "slot_at": "timestamptz", "claim_token": "uuid",
+    "lease_until": "timestamptz", "deaths": "int", "moved": "bool",
     "completed_at": "timestamptz", "failed_at": "timestamptz", "exited_at": "timestamptz", "failure_reason": "text",
     "exit_reason": "text", "updated_at": "timestamptz",
 }  # fmt: skip
@@ -162,10 +163,11 @@ def _run_row(d: Decision, now: datetime, token: UUID, lease_until: datetime) -> 
     sending, live = d.send is not None, d.status == RunStatus.ACTIVE
     # The journey was switched off while a worker had the run: it waits in the parking place.
     parked = live and not sending and not d.run.journey.is_active
+    event, listens_from = (d.awaited if live else None) or (None, None)
     return (
         d.run.id, d.status, d.version_id, d.step_id, d.step_due_at if live else None,
         d.due_at if live and not parked else None, d.due_at if parked else None, d.previous_ended_at, d.attempts,
-        d.slot_at, token if sending or d.has_pending else None, lease_until if sending else None,
+        event, listens_from, d.slot_at, token if sending or d.has_pending else None, lease_until if sending else None,
         _deaths(d), d.moved, now if d.status == RunStatus.COMPLETED else None,
         now if d.status == RunStatus.FAILED else None, now if d.status == RunStatus.EXITED else None,
         d.failure_reason, d.exit_reason, now,

@@ -1,6 +1,7 @@
 """Events in: each is stored once, and starts the journeys that it should, in one transaction a batch.
 
-Locks: journeys, then contacts. Nothing here wakes a worker; the caller does, after its commit.
+Locks: journeys, then contacts, then the runs that wait for an event. Nothing here wakes a worker; the caller does,
+after its commit.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from journeys.engine.lease import limit_idling
 from journeys.engine.people import COLUMNS as PERSON_COLUMNS
 from journeys.engine.people import Person, add_tags, by_user_id, person_of
 from journeys.engine.sql import execute, insert, query, uuids
+from journeys.engine.waking import wake_waiting
 from journeys.logic.flow import Flow
 from journeys.logic.instants import iso
 from journeys.models import EventSource
@@ -48,6 +50,12 @@ class Answer:
     message_id: str
     started: tuple[UUID, ...] = ()
     reason: str = ""
+    woke: bool = False
+    """Whether a run waited for it."""
+
+    @property
+    def makes_work(self) -> bool:
+        return bool(self.started) or self.woke
 
 
 @dataclass(slots=True)
@@ -82,11 +90,13 @@ def ingest(events: Sequence[Incoming], now: datetime) -> list[Answer]:
     live = lock_triggered({event.name for event in events})
     people = _lock_contacts({event.user_id for event in events}, now)
     answers, fresh = _sort_out(events, people, now)
-    _store(fresh, now)
+    waiting = wake_waiting({(event.person.id, event.incoming.name) for event in fresh.values()}, now)
+    _store(fresh, waiting, now)
     _start(fresh, live, now)
     _remember(fresh, now)
     for number, event in fresh.items():
-        answers[number] = Answer("accepted", event.id, event.message_id, tuple(event.started))
+        woke = (event.person.id, event.incoming.name) in waiting
+        answers[number] = Answer("accepted", event.id, event.message_id, tuple(event.started), woke=woke)
     return _repeat_within_batch(answers, fresh)
 
 
@@ -162,7 +172,8 @@ def _answered(events: Sequence[Incoming], people: Mapping[str, Person]) -> dict[
     }
 
 
-def _store(fresh: Mapping[int, _Event], now: datetime) -> None:
+def _store(fresh: Mapping[int, _Event], waiting: Mapping[tuple[UUID, str], datetime], now: datetime) -> None:
+    """Store the events. Who waits for one has it from the moment on that is in `waiting`: it came after that look."""
     insert(
         "events",
         {
@@ -171,7 +182,7 @@ def _store(fresh: Mapping[int, _Event], now: datetime) -> None:
         },
         [
             (e.id, e.person.id, e.incoming.name, dict(e.incoming.properties), e.message_id, e.incoming.source,
-             e.occurred_at, now)
+             e.occurred_at, max(now, waiting.get((e.person.id, e.incoming.name), now)))
             for e in fresh.values()
         ],
     )  # fmt: skip

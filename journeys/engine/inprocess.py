@@ -37,7 +37,7 @@ def trigger(
     _refuse_unstorable({"user_id": user_id, "message_id": message_id, "context": dict(context)})
     event = Incoming(user_id, trigger_type, _plain(context), message_id, happened, EventSource.CODE)
     (answer,) = ingest([event], now)
-    if answer.started:
+    if answer.makes_work:
         wake.after_commit()
     return list(answer.started)
 

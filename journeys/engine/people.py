@@ -53,7 +53,11 @@ class Person:
     def facts(self, event: Mapping[str, Any], metadata: Mapping[str, Any], now: datetime) -> Facts:
         """What conditions and messages may look at. `event` is the run's own copy of what started it."""
         whole_event = Lazy(lambda: {**metadata, **event, "properties": metadata})
-        return Facts(user=self.user, event=whole_event, metadata=metadata, tags=frozenset(self.tags), now=now)
+        return self.facts_of(whole_event, metadata, now)
+
+    def facts_of(self, event: Mapping[str, Any], metadata: Mapping[str, Any], now: datetime) -> Facts:
+        """The same, of an event as `event_mapping` makes it."""
+        return Facts(user=self.user, event=event, metadata=metadata, tags=frozenset(self.tags), now=now)
 
 
 def lock_people(ids: Collection[UUID]) -> dict[UUID, Person]:

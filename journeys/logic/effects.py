@@ -120,3 +120,15 @@ class Undelivered:
 
 
 Outcome = Delivered | Undelivered
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a waiting step waits for: an event of that name, and for how long.
+
+    `from_start` says that those count, too, that came since the run began.
+    """
+
+    event: str
+    timeout_minutes: int
+    from_start: bool

@@ -88,6 +88,8 @@ class UserJourney(models.Model):
     step_due_at = models.DateTimeField(null=True)  # What the current step was meant for; retries don't move it.
     previous_ended_at = models.DateTimeField()
     attempts = models.PositiveSmallIntegerField(default=0)  # Of the current step.
+    awaits_event = models.CharField(max_length=200, null=True)  # noqa: DJ001  NULL: an event's name is never missing.
+    listens_from = models.DateTimeField(null=True)  # Of that event, those received before don't count (any more).
     slot_at = models.DateTimeField(null=True)  # When a limited provider takes the current step's message.
     claim_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)

@@ -27,6 +27,10 @@ def nested(depth: int = 2) -> list[dict]:
         if number % 2:
             lanes = [{"name": "A", "weight": 30, "steps": steps}, {"name": "B", "weight": 70, "steps": []}]
             steps = [{"name": f"Split {number}", "action_type": "ab_split", "lanes": lanes}]
+        elif number == 4:
+            config = {"event": "email_opened", "timeout_minutes": 60, "condition": GOLD, "since": "journey_start"}
+            lanes = [{"name": "received", "steps": steps}, {"name": "timed out", "steps": []}]
+            steps = [{"name": "Wait", "action_type": "wait_for_event", "action_config": config, "lanes": lanes}]
         else:
             after = {"name": f"After {number}", "action_type": "remove_tag", "action_config": {"tag": "x"}}
             lanes = [{"name": "gold", "condition": GOLD, "steps": steps}, {"name": "else", "steps": [after]}]
@@ -62,6 +66,43 @@ def test_weights_are_entered_beside_the_lanes_of_a_split():
     lanes = [{"name": name, "step": "0", "weight": weight} for name, weight in (("A", "1"), ("B", "3"))]
     signed_in(superuser=True).post(ADD, posted([split], lanes=lanes))
     assert JourneyStep.objects.get().lanes == [{"name": "A", "weight": 1}, {"name": "B", "weight": 3}]
+
+
+WAIT = {
+    "name": "Opened?",
+    "action_type": "wait_for_event",
+    "config-event": "email_opened",
+    "config-timeout_minutes_number": "2",
+    "config-timeout_minutes_unit": "1440",
+    "config-condition_mode": "rows",
+    "config-condition_rows": json.dumps({"field": "event.link", "op": "eq", "value": "offer"}),
+    "config-since": "step",
+}
+RECEIVED, TIMED_OUT = {"name": "received", "step": "0"}, {"name": "timed out", "step": "0"}
+
+
+def test_a_wait_is_made_from_its_form():
+    response = signed_in(superuser=True).post(ADD, posted([WAIT, TAG], lanes=[RECEIVED, TIMED_OUT]))
+    assert response.status_code == 302, errors_of(response)
+    (wait,) = export(Journey.objects.get())["steps"]
+    condition = {"field": "event.link", "op": "eq", "value": "offer"}
+    assert wait["action_config"] == {"event": "email_opened", "timeout_minutes": 2880, "condition": condition}
+    assert [(lane["name"], len(lane["steps"])) for lane in wait["lanes"]] == [("received", 1), ("timed out", 0)]
+
+
+@pytest.mark.parametrize(
+    ("step", "lanes", "field", "said"),
+    [
+        ({"config-event": ""}, [], "steps-0-config-event", "required"),
+        ({"config-timeout_minutes_number": "0"}, [], "steps-0-config-timeout_minutes", "1"),
+        ({"config-condition_rows": '{"field": "", "op": "eq", "value": 1}'}, [], "steps-0-config-condition", "field"),
+        ({}, [{**RECEIVED, "name": "other"}], "lanes-0-name", "must be one of"),
+    ],
+)
+def test_a_waits_fault_stands_beside_its_field(step, lanes, field, said):
+    response = signed_in(superuser=True).post(ADD, posted([{**WAIT, **step}], lanes=lanes))
+    errors = errors_of(response)
+    assert any(said in error.lower() for error in errors.get(field, [])), errors
 
 
 def test_the_order_of_lanes_and_of_steps_in_them_is_the_pages():

@@ -206,6 +206,25 @@ def test_lanes_come_back_with_the_action_that_had_them(admin: Page, live_server)
     expect(lane_named(admin, "else").locator("[data-share]")).to_have_text("50 % of people")
 
 
+def test_a_wait_has_always_the_same_two_lanes(admin: Page, live_server):
+    journey = open_journey(admin, live_server, steps=PLAN)
+    step = step_named(admin, "Which plan?").first
+    step.locator("[data-toggle]").first.click()
+    step.get_by_label("Action").first.select_option(label="Wait for an event")
+    step.get_by_label("Event", exact=True).fill("email_opened")
+    step.get_by_label("Wait: how many").first.fill("2")
+    received = admin.locator("[data-lane]").first
+    expect(received.get_by_label("Lane", exact=True)).to_have_value("received")
+    expect(received.get_by_label("Lane", exact=True)).not_to_be_editable()
+    expect(received.get_by_role("button", name="Delete this lane")).not_to_be_visible()
+    expect(step.get_by_role("button", name="Add a lane")).not_to_be_visible()
+    save(admin)
+    wait = journey.steps.get(action_type="wait_for_event")
+    assert wait.action_config == {"event": "email_opened", "timeout_minutes": 2}
+    assert [lane["name"] for lane in wait.lanes] == ["received", "timed out"]
+    assert journey.steps.get(name="inside").lane == "received"
+
+
 def test_choosing_another_action_shows_its_fields_and_going_back_keeps_what_was_entered(admin: Page, live_server):
     open_journey(admin, live_server, steps=steps("one"))
     step = step_named(admin, "one")

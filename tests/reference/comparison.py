@@ -13,7 +13,8 @@ State = dict[str, dict[Any, Any]]
 
 RUNS = """
 SELECT c.user_id, j.name, r.status, s.key, r.due_at, r.parked_due_at, r.previous_ended_at, r.started_at,
-       COALESCE(r.completed_at, r.failed_at, r.exited_at), r.exit_reason, r.step_due_at, r.attempts, r.deaths,
+       COALESCE(r.completed_at, r.failed_at, r.exited_at), r.exit_reason, r.awaits_event,
+       r.listens_from, r.step_due_at, r.attempts, r.deaths,
        r.claim_token IS NOT NULL
 FROM user_journeys r JOIN contacts c ON c.id = r.contact_id JOIN journeys j ON j.id = r.journey_id
 LEFT JOIN journey_steps s ON s.id = r.current_step_id"""
@@ -83,7 +84,7 @@ def of_reference(reference: Reference) -> State:
 def _run(run: Run) -> tuple[Any, ...]:
     return _of_run(
         run.status, run.at, run.due, run.parked, run.previous_ended_at, run.started_at, run.ended_at, run.why,
-        run.meant_for, run.tries, run.deaths, run.taken,
+        *(run.listens or (None, None)), run.meant_for, run.tries, run.deaths, run.taken,
     )  # fmt: skip
 
 

@@ -22,6 +22,11 @@ class Version:
         self.steps = {step["key"]: step for step in _all(steps)}
         self.behind = _links(steps, None)
 
+    def timing(self, key: str) -> Any:
+        """What says when who is at that step is due."""
+        step = self.steps.get(key, {})
+        return self.delay(key), step["action_config"] if step.get("action_type") == "wait_for_event" else None
+
     def delay(self, key: str) -> int | None:
         return self.steps[key].get("delay_minutes", 0) if key in self.steps else None
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.reference.documents import MINUTE, Version, holds
 from tests.reference.script import Document, Happens
-from tests.reference.state import Contact, Journey, Name, Run
+from tests.reference.state import Came, Contact, Journey, Name, Run
 from tests.reference.walk import SUSPECT, Walk
 
 Turns = Iterator[list[Name]]
@@ -59,22 +59,36 @@ class Reference(Walk):
             if journey.on and journey.trigger == event.event and (event.user, journey.name) not in self.runs
             if holds(journey.condition, facts)
         ]
+        came = self._wake(event)
         for name in started:
-            self._start((event.user, name), self.journeys[name].version, event.properties)
+            self._start((event.user, name), self.journeys[name].version, came)
         if event.message_id:
             self.answered[key] = started
         return "accepted", started
 
-    def _start(self, name: Name, version: Version, properties: Mapping[str, Any]) -> None:
+    def _wake(self, event: Happens) -> Came:
+        """Let those go on who wait for it."""
+        received_at = self.now
+        for run in self.runs.values():
+            if run.name[0] == event.user and run.listens and run.listens[0] == event.event:
+                received_at = max(received_at, run.listens[1])
+                run.due = run.due and min(run.due, self.now)
+                run.parked = run.parked and min(run.parked, self.now)
+        came = Came(event.event, event.properties, received_at)
+        self.came.setdefault(event.user, []).append(came)
+        return came
+
+    def _start(self, name: Name, version: Version, came: Came) -> None:
         due = self.now + MINUTE * ((version.delay(version.first) or 0) if version.first else 0)
-        self.runs[name] = Run(name, version, properties, self.now, version.first, due, due, self.now)
+        self.runs[name] = Run(name, version, came.properties, self.now, version.first, due, due, self.now)
+        self.runs[name].began_with = came
         self.counts[name[1], "", "started"] += 1
 
     def edit(self, name: str, steps: Iterable[Document]) -> None:
         journey = self.journeys[name]
         old, journey.version = journey.version, Version(tuple(steps))
         for run in self._inside(name):
-            changed = run.at in old.steps and old.delay(run.at) != journey.version.delay(run.at)
+            changed = run.at in old.steps and old.timing(run.at) != journey.version.timing(run.at)
             if changed and not run.taken and run.tries == 0:  # Who waits there is looked at again at once.
                 run.due = run.due and min(run.due, self.now)
                 run.parked = run.parked and min(run.parked, self.now)
@@ -108,6 +122,7 @@ class Reference(Walk):
         if self.contacts.pop(user, None) is None:
             return
         self.buried.add(user)
+        self.came.pop(user, None)
         for run in self.runs.values():
             if run.name[0] == user and run.status == "active":
                 self.counts[run.name[1], "", "exited"] += 1

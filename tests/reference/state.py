@@ -48,6 +48,15 @@ class Message:
     sent_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Came:
+    """An event, and from when on it counts for who waits for one."""
+
+    event: str
+    properties: Mapping[str, Any]
+    received_at: datetime
+
+
 @dataclass
 class Run:
     name: Name
@@ -67,6 +76,8 @@ class Run:
     deaths: int = 0
     taken: bool = False  # A worker took it, and has not said what became of it.
     held: bool = False  # And may still say so.
+    began_with: Came | None = None
+    listens: tuple[str, datetime] | None = None  # It waits for that event; which counts from then on.
     executions: dict[str, Execution] = field(default_factory=dict)
 
     @property

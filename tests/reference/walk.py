@@ -5,16 +5,17 @@ What is the engine's free choice it is told: into which lane of a split somebody
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.reference.documents import MINUTE, Version, first_of, holds, next_local
 from tests.reference.script import Answer, Document, World
-from tests.reference.state import Contact, Execution, Journey, Message, Name, Run
+from tests.reference.state import Came, Contact, Execution, Journey, Message, Name, Run
 
 SUSPECT, LETHAL = 2, 5
 """Deaths after which a run is taken alone, and after which it fails."""
+TICK = timedelta(microseconds=1)
 DEAD_CHAT = "the contact's Telegram chat can't be reached: the bot is blocked or the chat unknown"
 
 
@@ -32,18 +33,23 @@ class Walk:
         self.sends: list[tuple[str, str, datetime]] = []
         self.answers: list[tuple[str, list[str]]] = []
         self.answered: dict[tuple[str, str], list[str]] = {}
+        self.came: dict[str, list[Came]] = {}
         self.counts: Counter[tuple[str, str, str]] = Counter()  # Journey, step or "", what.
 
     def claim(self, run: Run) -> bool:
         """Take a due run as far as it goes; whether it sends."""
         run.last = run.at
+        listens, run.listens = run.listens, None
         if run.taken:
             run.deaths += 1
         if run.deaths >= LETHAL:
             self._give_up(run)
             return False
         run.taken = False
-        self._follow(run)
+        self._follow(run, listens is not None)
+        step = self._live(run).steps.get(run.at or "", {})
+        if listens and run.at in run.executions and step.get("action_type") == "wait_for_event":
+            return self._listen(run, run.at, step["action_config"], *listens)
         return self._go(run)
 
     def _give_up(self, run: Run) -> None:
@@ -79,7 +85,7 @@ class Walk:
 
     # One run's way
 
-    def _follow(self, run: Run) -> None:
+    def _follow(self, run: Run, listens: bool) -> None:
         """Go on in the journey as it is now, where somebody edited it. A message that is on its way stays."""
         live = self._live(run)
         if run.at is None or run.sending or run.version is live:
@@ -88,7 +94,7 @@ class Walk:
         if left != run.at and run.at in run.executions:  # It was tried, and is gone.
             self._note(run, run.at, "skipped", "the step was removed")
             self.counts[run.name[1], run.at, "skipped"] += 1
-        if left != run.at or run.version.delay(run.at) != live.delay(run.at):
+        if left != run.at or (run.version.delay(run.at) != live.delay(run.at) and not listens):
             self._wait(run, left)
 
     def _next_left(self, run: Run, key: str | None) -> str | None:
@@ -168,6 +174,11 @@ class Walk:
                 return self._behind(run, key, config)
             case "branch" | "ab_split":
                 return self._enter(run, key, step)
+            case "wait_for_event":
+                self._note(run, key, "pending")
+                if config.get("since") == "journey_start":
+                    return self._stay(run, config["event"], run.started_at, self.now)
+                return self._stay(run, config["event"], self.now, self.now + MINUTE * config["timeout_minutes"])
             case "exit_journey":
                 self._done(run, key, "success", config.get("reason") or step["name"])
                 return self._end(run, "exited", config.get("reason") or step["name"])
@@ -177,6 +188,28 @@ class Walk:
                 return self._write(run, key, config["url"], config["data"]["text"])
         self._done(run, key, "success")
         return self._behind(run, key)
+
+    def _listen(self, run: Run, key: str, config: Document, event: str, since: datetime) -> bool:
+        """Go on when the awaited event came in time, or the time is over."""
+        until = run.executions[key].at + MINUTE * config["timeout_minutes"]
+        if event != config["event"]:  # Edited: from now on, the other one counts.
+            return self._stay(run, config["event"], self.now, until)
+        own = self._facts(self.contacts[run.name[0]], run.properties)
+        own = {name: value for name, value in own.items() if not name.startswith("event.")}
+        came = [it for it in self.came.get(run.name[0], []) if it.event == event and since <= it.received_at <= until]
+        for it in came:
+            about = {f"event.{name}": value for name, value in it.properties.items()}
+            if it is not run.began_with and holds(config.get("condition"), own | about):
+                return self._go_into(run, key, self._live(run).steps[key]["lanes"][0])
+        if self.now >= until:
+            return self._go_into(run, key, self._live(run).steps[key]["lanes"][1])
+        since = max([since, *(it.received_at + TICK for it in came)])
+        return self._stay(run, event, since, until)
+
+    def _stay(self, run: Run, event: str, since: datetime, until: datetime) -> bool:
+        self._rest(run, until)
+        run.listens = event, since
+        return False
 
     def _grant(self, run: Run, key: str, value: int) -> bool:
         """Give a reward; the step itself may be in trouble."""
@@ -199,6 +232,9 @@ class Walk:
             lane = next(lane for lane in step["lanes"] if lane["name"] == chosen)
         else:
             lane = next((lane for lane in step["lanes"] if holds(lane.get("condition"), facts)), None)
+        return self._go_into(run, key, lane)
+
+    def _go_into(self, run: Run, key: str, lane: Document | None) -> bool:
         self._done(run, key, "success", lane["name"] if lane else "no lane's condition holds")
         inside = first_of(lane["steps"]) if lane else None
         if inside is None:

@@ -37,10 +37,11 @@ KEYS = ("k1", "k2", "k3", "k4", "k5", "k6", "k7")
 PLANS, TAGS = ("vip", "free"), ("a", "b")
 ZONES = ("", "", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
 EVENTS = ("signup", "upgrade")
+HAPPENS = (*EVENTS, "click", "click")
 
 INSIDE = ("apply_tag", "remove_tag", "grant_reward", "grant_reward", "schedule_next", "schedule_next")
 OUTSIDE = ("send_telegram", "send_telegram", "send_telegram", "trigger_webhook", "trigger_webhook")
-KINDS = (*INSIDE, *OUTSIDE, "branch", "ab_split", "exit_journey")
+KINDS = (*INSIDE, *OUTSIDE, "branch", "ab_split", "exit_journey", "wait_for_event", "wait_for_event")
 
 LEAVES = st.sampled_from(
     [{"field": "plan", "op": op, "value": plan} for op in ("eq", "ne") for plan in PLANS]
@@ -114,7 +115,7 @@ def steps(draw: Draw, journey: str, keys: list[str], depth: int) -> Step:
         step["expires_after_minutes"] = draw(st.sampled_from([1, 5, 30, 600]))
     if draw(RARELY) and draw(RARELY):
         step["is_active"] = False
-    if kind in ("branch", "ab_split"):
+    if kind in ("branch", "ab_split", "wait_for_event"):
         step["lanes"] = draw(lanes(kind, journey, keys, depth))
     return step
 
@@ -126,6 +127,8 @@ def lanes(draw: Draw, kind: str, journey: str, keys: list[str], depth: int) -> l
         {"name": f"lane {count}", "steps": draw(rows(journey, keys, depth + 1, most=2)) if depth < 3 else []}
         for count in range(number)
     ]
+    if kind == "wait_for_event":
+        return [lane | {"name": name} for lane, name in zip(found, ("received", "timed out"), strict=True)]
     for lane in found:
         if kind == "ab_split":
             lane["weight"] = draw(st.integers(1, 3))
@@ -150,9 +153,21 @@ def configs(draw: Draw, kind: str, place: str) -> dict[str, Any]:
             return {"url": f"https://example.com/{place}", "data": {"text": text}}
         case "schedule_next":
             return draw(schedules())
+        case "wait_for_event":
+            return draw(waits())
         case "exit_journey":
             return {"reason": "enough"} if draw(st.booleans()) else {}
     return {}
+
+
+@st.composite
+def waits(draw: Draw) -> dict[str, Any]:
+    config = {"event": draw(st.sampled_from(HAPPENS)), "timeout_minutes": draw(st.sampled_from([5, 60, 60, 1440]))}
+    if draw(RARELY):
+        config["since"] = "journey_start"
+    if draw(RARELY) or draw(RARELY):
+        config["condition"] = draw(CONDITIONS)
+    return config
 
 
 @st.composite
@@ -233,7 +248,7 @@ def outside(draw: Draw, journeys: dict[str, Step], kinds: list[str] = COMES) -> 
 def events(draw: Draw) -> Happens:
     properties = {"plan": draw(st.sampled_from(PLANS))} if draw(RARELY) else {}
     message_id = draw(st.sampled_from(["m1", "m2"])) if draw(RARELY) else None
-    return Happens(draw(st.sampled_from(USERS)), draw(st.sampled_from(EVENTS)), properties, message_id)
+    return Happens(draw(st.sampled_from(USERS)), draw(st.sampled_from(HAPPENS)), properties, message_id)
 
 
 @st.composite

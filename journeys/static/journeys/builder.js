@@ -59,7 +59,7 @@
   };
   const summarise = (step) => {
     const action = field(step, "action_type");
-    const condition = words(step.querySelector("[data-condition]"));
+    const condition = words(step.querySelector(".j-when [data-condition]"));
     const parts = [action.value ? action.selectedOptions[0].text : "no action chosen", delayInWords(step)];
     if (condition) parts.push(`only if ${condition}`);
     if (field(step, "on_failure").value === "stop") parts.push("ends the journey if it fails");
@@ -103,30 +103,34 @@
 
   const lanesOf = (step) => step.querySelector("[data-lanes]");
   const showLanes = (step) => {
-    const has = kinds[field(step, "action_type").value];
+    const kind = kinds[field(step, "action_type").value];
     const section = step.querySelector("[data-lanes-of]");
-    section.hidden = !has;
-    if (!has) return;
+    section.hidden = !kind;
+    if (!kind) return;
+    const { has, names } = kind;
+    section.classList.toggle("j-named-lanes", names.length > 0);
     const lanes = alive(lanesOf(step));
     const weights = lanes.map((lane) => Number(field(lane, "weight").value) || 0);
     const sum = weights.reduce((one, other) => one + other, 0);
     lanes.forEach((lane, at) => {
+      field(lane, "name").readOnly = names.length > 0;
       for (const part of ["weight", "condition"]) {
         lane.querySelector(`[data-has="${part}"]`).hidden = part !== has;
       }
       const share = sum ? `${Math.round((weights[at] / sum) * 1000) / 10} % of people` : "";
       const isElse = at === lanes.length - 1 && !words(lane.querySelector("[data-condition]"));
-      lane.querySelector("[data-share]").textContent = has === "weight" ? share : isElse ? "Everybody else" : "";
+      const note = { weight: share, condition: isElse ? "Everybody else" : "" }[has] ?? "";
+      lane.querySelector("[data-share]").textContent = note;
     });
   };
   /* Another action: lanes that it has no use for go, and come back with the action that had them. */
   const followKind = (step) => {
-    const has = kinds[field(step, "action_type").value];
+    const kind = kinds[field(step, "action_type").value];
     const list = lanesOf(step);
-    [...list.children].forEach((lane) => remove(lane, !has));
-    if (has && !list.children.length) {
-      const names = has === "weight" ? ["A", "B"] : ["If", "Else"];
-      names.forEach((name) => addLane(step, name));
+    [...list.children].forEach((lane, at) => remove(lane, !kind || (kind.names.length > 0 && at >= kind.names.length)));
+    if (kind && (kind.names.length || !list.children.length)) {
+      const names = kind.names.length ? kind.names : kind.has === "weight" ? ["A", "B"] : ["If", "Else"];
+      names.forEach((name, at) => { field(list.children[at] ?? addLane(step, name), "name").value = name; });
     }
     showLanes(step);
     renumber();
