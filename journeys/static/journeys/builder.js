@@ -101,6 +101,7 @@
 
   /* --- The lanes of a step */
 
+  const wentWithAction = new Set();
   const lanesOf = (step) => step.querySelector("[data-lanes]");
   const showLanes = (step) => {
     const has = kinds[field(step, "action_type").value];
@@ -108,7 +109,7 @@
     section.hidden = !has;
     if (!has) return;
     const lanes = alive(lanesOf(step));
-    const weights = lanes.map((lane) => Number(field(lane, "weight").value) || 0);
+    const weights = lanes.map((lane) => Number(field(lane, "weight").value || 1));
     const sum = weights.reduce((one, other) => one + other, 0);
     lanes.forEach((lane, at) => {
       for (const part of ["weight", "condition"]) {
@@ -123,7 +124,8 @@
   const followKind = (step) => {
     const has = kinds[field(step, "action_type").value];
     const list = lanesOf(step);
-    [...list.children].forEach((lane) => remove(lane, !has));
+    if (has) [...list.children].filter((lane) => wentWithAction.delete(lane)).forEach((lane) => remove(lane, false));
+    else alive(list).forEach((lane) => { remove(lane, true); wentWithAction.add(lane); });
     if (has && !list.children.length) {
       const names = has === "weight" ? ["A", "B"] : ["If", "Else"];
       names.forEach((name) => addLane(step, name));
