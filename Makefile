@@ -36,7 +36,7 @@ migrations-under-load: .venv/installed-dev
 
 # Workers killed at 500 random moments of 100,000 executions, and at every named point of every kind of step.
 torture: .venv/installed-dev
-	@unset DJANGO_SETTINGS_MODULE; exec $(BIN)/python -m tests.torture $(TORTURE)
+	@unset DJANGO_SETTINGS_MODULE; exec $(BIN)/python -m tests.torture $(ARGS)
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and there is none on the PATH." >&2; exit 1; }

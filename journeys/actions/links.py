@@ -3,6 +3,7 @@ what a contact or an event says about itself can't redirect it, nor add a segmen
 """
 
 import re
+from functools import lru_cache
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
@@ -56,13 +57,19 @@ LiquidUrl = Annotated[str, AfterValidator(link)]
 
 def render_link(source: str, facts: Facts) -> str:
     """The URL for this run. Each variable is percent-encoded, unless its template does so itself."""
-    url = _UNSAFE.sub("", render(_OUTPUT.sub(_encoded, source), facts, "the URL").strip())
+    url = _UNSAFE.sub("", render(_all_encoded(source), facts, "the URL").strip())
     if len(url) > MAX_URL:
         raise PermanentError(f"the URL is longer than {MAX_URL} characters")
     # A value of ".." climbs out of the path that was written, since clients normalize paths.
-    if any(unquote(segment) in (".", "..") for segment in urlsplit(url).path.split("/")):
+    may_climb = "/." in url or "%2" in url
+    if may_climb and any(unquote(segment) in (".", "..") for segment in urlsplit(url).path.split("/")):
         raise PermanentError("the URL's path holds a segment of dots")
     return url
+
+
+@lru_cache(maxsize=512)
+def _all_encoded(source: str) -> str:
+    return _OUTPUT.sub(_encoded, source)
 
 
 def _encoded(output: re.Match[str]) -> str:

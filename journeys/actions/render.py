@@ -90,6 +90,7 @@ def _parse(source: str, is_html: bool) -> BoundTemplate:
     return (HTML if is_html else TEXT).from_string(source)
 
 
+@lru_cache(maxsize=8)  # A message has several texts.
 def _globals(facts: Facts) -> dict[str, Any]:
     tags = sorted(facts.tags)
     attributes = facts.user.get("attributes") or {}

@@ -95,7 +95,7 @@ def initial_forms(draft: Sequence[JourneyStep]) -> tuple[list[dict[str, Any]], l
         steps.append(_step_initial(step) | {"lane": numbers.get((step.parent_id, step.lane))})
         for order, lane in enumerate(step.lanes):
             numbers[step.id, lane["name"]] = len(lanes)
-            lanes.append({"weight": 50, **lane, "step": number, "order": order})
+            lanes.append({"weight": 1, **lane, "step": number, "order": order})  # 1 is what none means.
     return steps, lanes
 
 

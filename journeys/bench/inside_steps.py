@@ -40,6 +40,7 @@ def inside_steps(sizes: Sizes) -> Figure:
         "steps/s",
         "one process, against set-based SQL that writes the same rows",
         at_least=0.5,
+        holds=two > value,
         details={
             "two_processes": two,
             "two_processes_gain": two / value,

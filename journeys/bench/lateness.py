@@ -28,7 +28,8 @@ def lateness(sizes: Sizes) -> Figure:
     with _rows_say_when_they_were_written(), running_worker(connection.settings_dict["NAME"]):
         begun = database_clock()
         _await(lambda: beaten_since("tick", begun), START_SECONDS, "the worker gave no sign of life")
-        backlog = max(sizes.runs, LEAST_BATCHES * settings.JOURNEYS["BATCH"])
+        # Long enough to be what it can keep up, and not what it does while tables are small and memory is fresh.
+        backlog = max(sizes.backlog // 4, LEAST_BATCHES * settings.JOURNEYS["BATCH"])
         most = _maximum(backlog)
         load = int(LOAD * most * sizes.seconds)
         p50, p99, last = _steady(load, sizes.seconds)

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from uuid import UUID
 
@@ -121,9 +122,14 @@ def _round(waiting: list[Decision], renewal: Renewal, clock: Clock, report: Repo
 
 def _record(outcomes: dict[UUID, Outcome], sent: dict[UUID, Decision], renewal: Renewal, clock: Clock) -> Claimed:
     """Record what was sent, also when the database is away for a while; meanwhile nothing more is sent."""
-    recorded = persist(lambda: record(outcomes, sent, renewal.lease.token, clock()), renewal.give_up)
+
+    def attempt() -> tuple[Claimed, datetime]:
+        now = clock()
+        return record(outcomes, sent, renewal.lease.token, now), now
+
+    recorded, now = persist(attempt, renewal.give_up)
     messages = {key: send for key in outcomes if (send := sent[key].send) is not None}
-    persist(lambda: learn(outcomes, messages, clock()), renewal.give_up)
+    persist(lambda: learn(outcomes, messages, now), renewal.give_up)
     return recorded
 
 

@@ -17,8 +17,10 @@ from journeys.logic.effects import Outcome, Undelivered
 
 FLUSH_SECONDS = 0.2
 FLUSH_RESULTS = 50
+MOST_RESULTS = 100
+"""A lot takes along what came while the one before was recorded: fewer transactions record sooner what waits."""
 MOST_UNRECORDED = 200
-"""Twice what is recorded at once where sends are quick: one half is sent while the other is recorded."""
+"""Two such lots: while one is recorded, the other is sent."""
 LOOK_SECONDS = 0.1
 """How often a sender that waits for room looks whether it may still send."""
 Result = tuple[UUID, Outcome]
@@ -50,7 +52,8 @@ class Outcomes:
         self._results.put(None)
 
     def lots(self, meanwhile: Callable[[], None]) -> Iterator[list[Result]]:
-        """Results as they come, in lots: whatever came in FLUSH_SECONDS, or FLUSH_RESULTS and what more is there.
+        """Results as they come, in lots: whatever came in FLUSH_SECONDS, or FLUSH_RESULTS and what more is there, up to
+        MOST_RESULTS.
 
         When the next lot is asked for, the one before counts as recorded. `meanwhile` is called as often as a lot may
         come, also where none does.
@@ -59,7 +62,7 @@ class Outcomes:
         flush_at = time.monotonic() + FLUSH_SECONDS
         while self._senders or lot:
             self._add_next(lot, flush_at)
-            is_full = len(lot) >= FLUSH_RESULTS and self._results.empty()
+            is_full = len(lot) >= FLUSH_RESULTS and (len(lot) >= MOST_RESULTS or self._results.empty())
             if is_full or time.monotonic() >= flush_at or not self._senders:
                 if lot:
                     yield lot

@@ -105,6 +105,13 @@ def test_a_waits_fault_stands_beside_its_field(step, lanes, field, said):
     assert any(said in error.lower() for error in errors.get(field, [])), errors
 
 
+def test_a_weight_that_is_not_given_is_shown_as_what_it_means():
+    split = {"name": "Split", "action_type": "ab_split", "lanes": [{"name": "A", "weight": 3}, {"name": "B"}]}
+    journey = make_journey(steps=[split])
+    page = signed_in(superuser=True).get(f"{JOURNEYS}{journey.pk}/change/").context["editor"]
+    assert [form["weight"].value() for form in page.lanes.forms] == [3, 1]
+
+
 def test_the_order_of_lanes_and_of_steps_in_them_is_the_pages():
     steps = [BRANCH, {**TAG, "name": "Second", "order": "1"}, {**TAG, "name": "First", "order": "0"}]
     lanes = [{**ELSE, "order": "1"}, {**OF_BRANCH, "order": "0"}]

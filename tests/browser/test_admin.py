@@ -225,6 +225,18 @@ def test_a_wait_has_always_the_same_two_lanes(admin: Page, live_server):
     assert journey.steps.get(name="inside").lane == "received"
 
 
+def test_what_was_deleted_before_does_not_come_back_with_the_action(admin: Page, live_server):
+    journey = open_journey(admin, live_server, steps=PLAN)
+    branch = step_named(admin, "Which plan?").first
+    lane_named(admin, "else").get_by_role("button", name="Delete this lane").press("Enter")
+    branch.locator("[data-toggle]").first.click()
+    action = branch.get_by_label("Action").first
+    action.select_option(label="Exit the journey")
+    action.select_option(label="Branch")
+    save(admin)
+    assert [lane["name"] for lane in journey.steps.get(action_type="branch").lanes] == ["gold"]
+
+
 def test_choosing_another_action_shows_its_fields_and_going_back_keeps_what_was_entered(admin: Page, live_server):
     open_journey(admin, live_server, steps=steps("one"))
     step = step_named(admin, "one")

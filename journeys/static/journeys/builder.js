@@ -101,6 +101,7 @@
 
   /* --- The lanes of a step */
 
+  const wentWithAction = new Set();
   const lanesOf = (step) => step.querySelector("[data-lanes]");
   const showLanes = (step) => {
     const kind = kinds[field(step, "action_type").value];
@@ -110,7 +111,7 @@
     const { has, names } = kind;
     section.classList.toggle("j-named-lanes", names.length > 0);
     const lanes = alive(lanesOf(step));
-    const weights = lanes.map((lane) => Number(field(lane, "weight").value) || 0);
+    const weights = lanes.map((lane) => Number(field(lane, "weight").value || 1));
     const sum = weights.reduce((one, other) => one + other, 0);
     lanes.forEach((lane, at) => {
       field(lane, "name").readOnly = names.length > 0;
@@ -127,11 +128,12 @@
   const followKind = (step) => {
     const kind = kinds[field(step, "action_type").value];
     const list = lanesOf(step);
-    [...list.children].forEach((lane, at) => remove(lane, !kind || (kind.names.length > 0 && at >= kind.names.length)));
-    if (kind && (kind.names.length || !list.children.length)) {
-      const names = kind.names.length ? kind.names : kind.has === "weight" ? ["A", "B"] : ["If", "Else"];
-      names.forEach((name, at) => { field(list.children[at] ?? addLane(step, name), "name").value = name; });
-    }
+    if (kind) [...list.children].filter((lane) => wentWithAction.delete(lane)).forEach((lane) => remove(lane, false));
+    const names = kind?.names ?? [];
+    const useless = kind && !names.length ? [] : alive(list).slice(names.length);
+    useless.forEach((lane) => { remove(lane, true); wentWithAction.add(lane); });
+    const wanted = names.length ? names : !kind || list.children.length ? [] : kind.has === "weight" ? ["A", "B"] : ["If", "Else"];
+    wanted.forEach((name, at) => { field(alive(list)[at] ?? addLane(step, name), "name").value = name; });
     showLanes(step);
     renumber();
   };

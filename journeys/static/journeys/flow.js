@@ -39,10 +39,16 @@
     return true;
   };
 
-  /* What is inside goes and comes back with it. */
+  /* What is inside goes and comes back with it; what was deleted before stays so. */
+  const went = new WeakMap();
   const remove = (item, isGone) => {
-    item.querySelectorAll('[name$="-DELETE"]').forEach((box) => { box.checked = isGone; });
-    [item, ...item.querySelectorAll("[data-step], [data-lane]")].forEach((each) => each.classList.toggle("j-deleted", isGone));
+    if (isGone && isDeleted(item)) return;
+    const boxes = [...item.querySelectorAll('[name$="-DELETE"]')];
+    if (isGone) went.set(item, boxes.filter((box) => !box.checked));
+    for (const box of went.get(item) ?? boxes) {
+      box.checked = isGone;
+      box.closest("[data-step], [data-lane]").classList.toggle("j-deleted", isGone);
+    }
   };
 
   /* The lists that a step may stand in, in words: all but those inside itself. */
