@@ -42,10 +42,12 @@ class TypedForm(PlacedForm):
     """A form of which one choice decides what further fields there are, under `<group>-`."""
 
     group: str
+    elsewhere: tuple[str, ...] = ()
+    """Fields of the config that the form itself has."""
 
     def add_config(self, config_class: Any, words: Vocabulary, raw: Mapping[str, Any]) -> None:
         initial = initial_config(config_class, raw)
-        for name, field in config_fields(config_class, words.template_choices, without=("condition",)).items():
+        for name, field in config_fields(config_class, words.template_choices, without=self.elsewhere).items():
             self.fields[f"{self.group}-{name}"] = field
             self.initial[f"{self.group}-{name}"] = initial.get(name)
 
@@ -68,6 +70,7 @@ NAME_TAKEN = "There is already a journey of this name."
 
 class JourneyForm(TypedForm):
     group = "trigger"
+    elsewhere = ("condition",)
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
     name = forms.CharField(max_length=255, widget=UnfoldAdminTextInputWidget())
