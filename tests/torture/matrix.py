@@ -31,7 +31,8 @@ HEALED_WITHIN_SECONDS = 120
 
 SENDS = ("send_email", "send_telegram", "send_push", "trigger_webhook")
 KINDS = (
-    *SENDS, "apply_tag", "remove_tag", "grant_reward", "schedule_next", "branch", "ab_split", "exit_journey", "skip",
+    *SENDS, "apply_tag", "remove_tag", "grant_reward", "schedule_next", "branch", "ab_split", "exit_journey",
+    "wait_for_event", "skip",
 )  # fmt: skip
 
 
@@ -95,6 +96,7 @@ def _enter(all_cells: list[Cell], on: Stage) -> dict[str, UUID]:
         journey = make_journey(kind, [tag("before", "before"), middle, tag("after", "after")], now=now)
         chosen = frozenset({journey.id})
         ingest([Incoming(cell.user_id, "signup", journeys=chosen) for cell in all_cells if cell.kind == kind], now)
+    ingest([Incoming(cell.user_id, "ready") for cell in all_cells if cell.kind == "wait_for_event"], now)
     return dict(UserJourney.objects.values_list("contact__user_id", "id"))
 
 
@@ -112,6 +114,12 @@ def _middle(kind: str, hook: str) -> dict[str, Any]:
         "branch": step("it", "branch", lanes=[lane("all", tag("in", "in"))]),
         "ab_split": step("it", "ab_split", lanes=[lane(name, tag(name, "in"), weight=1) for name in ("A", "B")]),
         "exit_journey": step("it", "exit_journey"),
+        "wait_for_event": step(
+            "it",
+            "wait_for_event",
+            {"event": "ready", "timeout_minutes": 60, "since": "journey_start"},
+            lanes=[lane("received", tag("in", "in"))],
+        ),
         "skip": tag("it", "it", **when("plan", "none")),
     }
     return made[kind]
@@ -132,8 +140,8 @@ def course(cell: Cell, split: str) -> Course:
             tags.clear()
         case "grant_reward":
             rewards = (("points", Decimal("2.5")),)
-        case "branch" | "ab_split":
-            steps["in" if cell.kind == "branch" else split] = "success"
+        case "branch" | "ab_split" | "wait_for_event":
+            steps[split if cell.kind == "ab_split" else "in"] = "success"
             tags.add("in")
     return Course("completed", {**steps, "after": "success"}, frozenset(tags | {"after"}), rewards)
 
