@@ -21,8 +21,9 @@ from journeys.logic.limits import SKEW, wait_for_probe, wait_until_free
 logger = logging.getLogger(__name__)
 
 
-def held(messages: Iterable[Outgoing], now: datetime) -> dict[UUID, datetime]:
-    """What must wait for its destination, and until when. Where a probe is due, this batch's first message is it."""
+def held(messages: Iterable[Outgoing], now: datetime) -> tuple[dict[UUID, datetime], set[UUID]]:
+    """What must wait for its destination, and until when; and what is a probe: where one is due, this batch's first
+    message is it."""
     groups: dict[str, list[Outgoing]] = {}
     for message in messages:
         groups.setdefault(CHANNELS[message.channel].destination(message), []).append(message)
@@ -42,7 +43,7 @@ def held(messages: Iterable[Outgoing], now: datetime) -> dict[UUID, datetime]:
             else:
                 at = wait_for_probe(opened_at, probed.get(destination, probe_at), now, chance)
             waits[message.id] = at
-    return waits
+    return waits, {groups[destination][0].id for destination in probed}
 
 
 def _is_later(busy_until: datetime | None, now: datetime) -> bool:

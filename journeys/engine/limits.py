@@ -53,15 +53,18 @@ def hold(decisions: Sequence[Decision], now: datetime) -> None:
 def turns_of(parcels: Iterable[Parcel], mine: Mapping[UUID, datetime], now: datetime) -> dict[UUID, Turn]:
     """The turns of those messages that may not go at once; `mine` are the slots that have come already.
 
-    Those are late by what it took to claim them, all by the same: so that they don't go out in a bunch.
+    Those are late by what it took to claim them, all by the same: so that they don't go out in a bunch. A probe takes a
+    slot, and goes at once: when a later slot came, its minute would be over, and the breaker would hold it again.
     """
     leaving = [parcel.message for parcel in parcels if leaves_the_house(parcel)]
     if not leaving:
         return {}
-    held = {message_id: Turn(at, is_slot=False) for message_id, at in breakers.held(leaving, now).items()}
+    waits, probes = breakers.held(leaving, now)
+    held = {message_id: Turn(at, is_slot=False) for message_id, at in waits.items()}
     first = min(mine.values(), default=now)
     late = {key: Turn(now + (slot - first), is_slot=True) for key, slot in mine.items() if slot > first}
-    return _slots([m for m in leaving if m.id not in held and m.id not in mine], now) | late | held
+    turns = _slots([m for m in leaving if m.id not in held and m.id not in mine], now) | late | held
+    return {message_id: turn for message_id, turn in turns.items() if message_id not in probes}
 
 
 def _slots(messages: Sequence[Outgoing], now: datetime) -> dict[UUID, Turn]:

@@ -21,7 +21,7 @@ from journeys.engine.dispatch import Parcel
 from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.limits import turns_of
 from journeys.logic.effects import Delivered, Undelivered
-from journeys.models import Breaker, BreakerState, Contact, Message, RunStatus, StepExecution, UserJourney
+from journeys.models import Breaker, BreakerState, Bucket, Contact, Message, RunStatus, StepExecution, UserJourney
 from tests.engine.test_cycle import tag, tags_of, work_at
 from tests.factories import make_contact, make_journey
 from tests.sinks import SmtpSink
@@ -123,6 +123,16 @@ def test_only_a_probe_a_minute_goes_to_an_open_destination(hooks):
         work_at(NOW + minute * MINUTE + 30 * SECOND)
         assert len(hooks.requests) - before == 1
     assert Breaker.objects.get().opened_at == NOW
+
+
+def test_a_probe_goes_at_once_however_busy_its_channels_rate_is(hooks, settings):
+    settings.JOURNEYS = {**settings.JOURNEYS, "RATES": {"webhook": "10/s"}}
+    probe, second = to(hooks.url), to(hooks.url)
+    heard(probe, *[DOWN] * 5)
+    turns_of([to("https://healthy.example.com/") for _ in range(100)], {}, NOW + MINUTE)
+    before = Bucket.objects.get().next_at
+    assert set(turns_of([probe, second], {}, NOW + MINUTE)) == {second.message.id}
+    assert Bucket.objects.get().next_at == before + SECOND / 10, "it counts all the same"
 
 
 def test_who_is_due_first_is_there_when_the_probe_is(hooks):
