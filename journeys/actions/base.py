@@ -26,7 +26,7 @@ class TransientError(Exception):
     """It may work later. `retry_after` is what the provider asked for, in seconds.
 
     `destination` says whether others will fare alike: `down` opens its circuit breaker when it happens again and
-    again, `busy` keeps everybody away for `retry_after`.
+    again, `busy` keeps everybody away for `retry_after`; without one for a pause, and it counts as `down`.
     """
 
     def __init__(self, message: str, retry_after: float | None = None, destination: Health = "well") -> None:

@@ -15,7 +15,7 @@ from django.conf import settings
 from journeys.actions.base import Outgoing
 from journeys.actions.registry import CHANNELS
 from journeys.engine.sql import execute, query
-from journeys.logic.effects import Delivered, Outcome, Undelivered
+from journeys.logic.effects import Delivered, Outcome
 from journeys.logic.limits import SKEW, wait_for_probe, wait_until_free
 
 logger = logging.getLogger(__name__)
@@ -95,13 +95,19 @@ def learn(outcomes: Mapping[UUID, Outcome], messages: Mapping[UUID, Outgoing], n
 
 
 def _hear(it: _Heard, outcome: Outcome, now: datetime) -> None:
-    if isinstance(outcome, Undelivered) and outcome.destination == "down":
-        it.failures, it.error = it.failures + 1, outcome.error
+    if isinstance(outcome, Delivered) or outcome.destination == "well":
+        it.answered, it.failures = True, 0
         return
-    it.answered, it.failures = True, 0
-    if isinstance(outcome, Undelivered) and outcome.destination == "busy" and outcome.retry_after:
-        asked = min(outcome.retry_after, settings.JOURNEYS["RETRY_AFTER_CAP_SECONDS"])
-        it.busy_until, it.error = now + timedelta(seconds=asked), outcome.error
+    it.error = outcome.error
+    if outcome.destination == "busy":
+        engine = settings.JOURNEYS
+        asked = min(outcome.retry_after or engine["RETRY_BASE_SECONDS"], engine["RETRY_AFTER_CAP_SECONDS"])
+        until = now + timedelta(seconds=asked)
+        it.busy_until = max(it.busy_until or until, until)
+    if outcome.destination == "busy" and outcome.retry_after:
+        it.answered, it.failures = True, 0
+    else:  # Who is busy and doesn't say for how long gets a pause, and an open breaker if nothing else is heard.
+        it.failures += 1
 
 
 def _close(destinations: Sequence[str], now: datetime) -> None:

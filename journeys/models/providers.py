@@ -33,7 +33,8 @@ class BreakerState(models.TextChoices):
 class Breaker(models.Model):
     """A destination that failed lately. Open, nothing is sent there but one probe a minute, at `probe_at`.
 
-    `busy_until` is what the destination itself asked for (Retry-After): it is well, but wants nothing before then.
+    `busy_until` is what the destination itself asked for (Retry-After, or a pause if it named no time): it is well, but
+    wants nothing before then.
     """
 
     destination = models.CharField(max_length=300, primary_key=True)  # hooks.example.com:443

@@ -186,6 +186,31 @@ def test_what_a_provider_wants_later_keeps_everybody_away_until_then(hooks, form
     assert len(hooks.received) == 30
 
 
+def test_who_is_busy_and_does_not_say_for_how_long_gets_a_pause(hooks, settings):
+    pause = settings.JOURNEYS["RETRY_BASE_SECONDS"] * SECOND
+    start(30, hook(hooks.url))
+    hooks.next(*[Reply(429)] * 30)
+    work_at(NOW)
+    before = len(hooks.requests)
+    assert 1 <= before <= 1 + 8
+    assert Breaker.objects.get().busy_until == NOW + pause
+    assert not UserJourney.objects.filter(attempts=0, due_at__lt=NOW + pause).exists()
+    work_at(NOW + pause - SECOND)
+    assert len(hooks.requests) == before
+    hooks._faults.clear()
+    work_at(NOW + HOUR)
+    work_at(NOW + 2 * HOUR)
+    assert len(hooks.received) == 30
+
+
+def test_who_says_nothing_but_that_it_is_busy_is_left_alone(hooks):
+    busy, parcel = Undelivered("answered 429", permanent=False, destination="busy"), to(hooks.url)
+    heard(parcel, *[busy] * 4, Delivered({}), *[busy] * 4)
+    assert Breaker.objects.get().state(NOW) == BreakerState.BUSY
+    heard(parcel, busy)
+    assert Breaker.objects.get().state(NOW) == BreakerState.OPEN
+
+
 def test_an_absurd_retry_after_is_clamped(hooks, settings):
     heard(to(hooks.url), Undelivered("no", permanent=False, retry_after=1e300, destination="busy"))
     cap = settings.JOURNEYS["RETRY_AFTER_CAP_SECONDS"]
