@@ -27,6 +27,12 @@ ENDED = (
     "executed_at < %(before)s AND dead_at IS NULL AND status <> 'pending' AND EXISTS (SELECT FROM user_journeys r "
     "WHERE r.id = user_journey_id AND r.status NOT IN ('active', 'paused'))"
 )
+# A message has its execution's key, and so its run's time. A replay needs it: it would be rendered anew under that key.
+UNWANTED = (
+    "created_at < %(before)s AND status <> 'pending' AND NOT EXISTS (SELECT FROM step_executions e "
+    "WHERE e.id = messages.id AND e.id > %(after)s AND e.id <= %(last)s "
+    "AND (e.dead_at IS NOT NULL OR e.status = 'pending'))"
+)
 # Of a month, by indexes: no execution is late, dead or pending, and no run that began in it goes on.
 STAYS = (
     "EXISTS (SELECT FROM {part} WHERE executed_at >= %(before)s) OR EXISTS (SELECT FROM {part} WHERE dead_at IS NOT "
@@ -56,8 +62,7 @@ class _Kind:
 BY_KEY: Mapping[str, _Kind] = {
     "events": _Kind("EVENT_RETENTION_DAYS", "received_at < %(before)s"),
     "step_executions": _Kind("EXECUTION_RETENTION_DAYS", ENDED, STAYS),
-    # A message has its execution's key, and so its run's time.
-    "messages": _Kind("MESSAGE_RETENTION_DAYS", "created_at < %(before)s AND status <> 'pending'"),
+    "messages": _Kind("MESSAGE_RETENTION_DAYS", UNWANTED),
 }
 
 

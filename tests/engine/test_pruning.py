@@ -98,6 +98,18 @@ def test_a_dead_letter_keeps_its_month_until_it_is_dismissed(settings: Any):
 
 
 @pytest.mark.django_db
+def test_a_dead_letter_keeps_its_message_for_a_replay(settings: Any):
+    settings.JOURNEYS = {**settings.JOURNEYS, "MAX_ATTEMPTS": 1, "MESSAGE_RETENTION_DAYS": 7}
+    make_journey("Calls", [CALL], now=MAY)
+    enter(3, MAY)
+    first, second, third = StepExecution.objects.order_by("id")
+    replay.replay([second.id], MAY + timedelta(days=8))
+    replay.dismiss([third.id], MAY + timedelta(days=8))
+    prune(MAY + timedelta(days=8))
+    assert set(Message.objects.values_list("id", flat=True)) == {first.id, second.id}
+
+
+@pytest.mark.django_db
 def test_what_lies_in_no_month_goes_too_in_lots():
     make_journey("Tags", [TAG], now=MAY)
     enter(35, MAY)
