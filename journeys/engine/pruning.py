@@ -183,7 +183,11 @@ def prune_task_records(now: datetime) -> None:
     """django-q keeps what its tasks came to, and tasks of a cluster that never came back."""
     before = now - timedelta(days=settings.JOURNEYS["TASK_RETENTION_DAYS"])
     for model in (Success, Failure):
-        model.objects.filter(stopped__lt=before).delete()
+        old = model.objects.filter(stopped__lt=before).order_by()
+        while (lot := list(old.values_list("id", flat=True)[:BATCH])) and not is_stopping():
+            begun = time.monotonic()
+            model.objects.filter(id__in=lot).delete()
+            _let_others_pass(begun)
     left = OrmQ.objects.filter(key=Conf.PREFIX, lock__lt=before).order_by("id")[:BATCH]
     ours = [task.id for task in left if str(task.func()).startswith("journeys.")]  # The tables say what they were for.
     OrmQ.objects.filter(id__in=ours).delete()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ, Success
 from django_q.signing import SignedPackage
 
@@ -217,6 +218,17 @@ def test_records_of_tasks_and_tasks_that_nobody_took_go_after_a_day():
         "shop.tasks.invoice",
         "shop.tasks.invoice",
     ]
+
+
+@pytest.mark.django_db
+def test_records_of_tasks_go_in_lots():
+    now = datetime.now(UTC)
+    for number in range(25):
+        Success.objects.create(id=str(number), name="x", func="f", started=now, stopped=now - YEAR, success=True)
+    with CaptureQueriesContext(connection) as asked:
+        pruning.prune_task_records(now)
+    assert not Success.objects.exists()
+    assert len([1 for each in asked.captured_queries if each["sql"].startswith("DELETE")]) == 3
 
 
 @pytest.mark.django_db
