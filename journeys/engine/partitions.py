@@ -134,7 +134,10 @@ def _make_month(table: str, start: datetime) -> None:
 
 
 def drop(part: Partition, is_free: Callable[[], bool]) -> bool:
-    """Drop a partition with all that it holds, if it `is_free`; False where a lock could not be had in time."""
+    """Drop a partition with all that it holds, if it `is_free`; False where a lock could not be had in time.
+
+    Who calls it has asked already, without a lock: meanwhile everybody waits who looks at any month.
+    """
     try:
         with _shortly():
             execute(f"LOCK TABLE {part.name} IN ACCESS EXCLUSIVE MODE")

@@ -138,7 +138,8 @@ def _drop(part: Partition, kind: _Kind, before: datetime) -> None:
         return not stays or not query(f"SELECT {stays}", parameters)[0][0]
 
     for _ in range(DROP_TRIES):
-        if drop(part, is_free) or is_stopping():
+        # Without a lock first: under it, everybody waits for the answer.
+        if not is_free() or drop(part, is_free) or is_stopping():
             return
         pause(1)
 
