@@ -1,14 +1,25 @@
 """What must be done every minute: rolling up tallies, repairing, making the months to come."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
 
 from journeys.engine import breakers, limits
 from journeys.engine.parking import UNHELD, park, unpark
 from journeys.engine.partitions import make_months
 from journeys.engine.pruning import prune_task_records
-from journeys.engine.sql import query
+from journeys.engine.sql import execute, query
 
 ROLL_UP_BATCH = 50_000
+# One look at `runs_journey_parked` for each journey, however many runs it has. A count, because PostgreSQL would look
+# for a mere one anywhere: it expects many, and mostly there is none.
+ASTRAY = (
+    "SELECT j.id, j.is_active FROM journeys j CROSS JOIN LATERAL (SELECT count(*) AS runs FROM user_journeys r "
+    f"WHERE r.journey_id = j.id AND r.status = 'active' AND (r.due_at IS NULL) = j.is_active AND {UNHELD}) AS astray "
+    "WHERE runs > 0"
+)
 
 
 def minute(now: datetime) -> None:
@@ -39,9 +50,12 @@ def _roll_up() -> int:
 
 
 def _repair_parking() -> None:
-    astray = query(
-        "SELECT j.id, j.is_active FROM journeys j WHERE EXISTS (SELECT FROM user_journeys r WHERE r.journey_id = j.id "
-        f"AND r.status = 'active' AND {UNHELD} AND (r.due_at IS NULL) = j.is_active)"
-    )
-    for journey_id, is_active in astray:
+    for journey_id, is_active in _astray():
         (unpark if is_active else park)(journey_id)
+
+
+@transaction.atomic
+def _astray() -> Sequence[tuple[UUID, bool]]:
+    """Journeys with runs that are parked, or not, against their switch."""
+    execute("SET LOCAL enable_seqscan = off")
+    return query(ASTRAY)

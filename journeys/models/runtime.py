@@ -60,6 +60,10 @@ class RunStatus(models.TextChoices):
     EXITED = "exited", "exited"
 
 
+IS_PARKED = models.ExpressionWrapper(Q(due_at__isnull=True), output_field=models.BooleanField())
+"""Of an active run: its journey is switched off."""
+
+
 class UserJourney(models.Model):
     """A run: one contact's way through one journey, pinned to one version. The row is its own schedule.
 
@@ -123,7 +127,7 @@ class UserJourney(models.Model):
             models.Index(fields=["due_at"], name="runs_due", condition=Q(status="active", due_at__isnull=False)),
             models.Index(fields=["-started_at"], name="runs_started"),
             models.Index(fields=["status", "-started_at"], name="runs_status_started"),
-            models.Index(fields=["journey", "status"], name="runs_journey_status"),
+            models.Index("journey", "status", IS_PARKED, name="runs_journey_parked"),
         ]
 
     def __str__(self) -> str:
