@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import pytest
 
+from journeys.actions import http
+from journeys.actions.registry import ACTIONS
 from journeys.authoring.publish import patch_journey
 from journeys.engine import replay
 from journeys.engine.claim import claim
@@ -17,6 +19,7 @@ from journeys.engine.record import record
 from journeys.logic.effects import Delivered, MarkChatDead, Undelivered
 from journeys.metrics import counted
 from journeys.models import (
+    Breaker,
     Contact,
     Message,
     MessageStatus,
@@ -88,6 +91,23 @@ def test_an_edit_does_not_hurry_what_a_provider_wants_later(bot):
     assert work_at(NOW + timedelta(seconds=599)) == 0
     work_at(NOW + DAY)
     assert texts(bot) == ["Hi Ada", "Hi Ada"]
+
+
+def test_what_raised_once_and_then_must_wait_for_its_provider_is_sent_when_that_is_ready(bot, monkeypatch):
+    run = start()
+    with monkeypatch.context() as broken:
+        broken.setattr(ACTIONS["send_telegram"], "prepare", lambda *_: 1 / 0)
+        work_at(NOW)
+    assert StepExecution.objects.get().status == "pending"
+    ready_at = NOW + HOUR + timedelta(minutes=1)
+    place = http.destination_of(bot.url)
+    Breaker.objects.create(destination=place, channel="telegram", busy_until=ready_at, updated_at=NOW + HOUR)
+    work_at(NOW + HOUR)
+    run.refresh_from_db()
+    assert (run.status, run.due_at >= ready_at, run.attempts, texts(bot)) == (RunStatus.ACTIVE, True, 1, [])
+    work_at(NOW + DAY)
+    run.refresh_from_db()
+    assert (run.status, texts(bot)) == (RunStatus.COMPLETED, ["Hi Ada"])
 
 
 def test_exhausted_retries_are_a_dead_letter_and_the_run_goes_on(bot, settings):
