@@ -161,4 +161,7 @@ def decide(
         return advance(run, loaded.flows, loaded.templates, now, outcome, go_on=go_on)
     except Exception as error:
         logger.error("a run raised", extra={"user_journey": str(run.id)}, exc_info=error)
+        if outcome is not None and go_on:
+            # What was sent must not be sent again because of what comes behind it.
+            return decide(loaded, number, now, outcome, go_on=False)
         return retry_run(run, f"{type(error).__name__}: {error}", now)

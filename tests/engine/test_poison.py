@@ -7,15 +7,17 @@ from uuid import uuid4
 
 import pytest
 
-from journeys.engine import cycle, lease, replay, stopping
-from journeys.engine.claim import claim
+from journeys.engine import advance, cycle, flows, lease, replay, stopping
+from journeys.engine.claim import Claimed, claim
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.lease import RUNS, Renewal
+from journeys.engine.record import record
 from journeys.logic.ids import execution_id
 from journeys.metrics import counted
 from journeys.models import (
     Contact,
+    Journey,
     JourneyStep,
     JourneyVersion,
     Message,
@@ -31,7 +33,7 @@ from tests.factories import make_contact, make_journey
 from tests.sinks_http import BotApi, Reply, Request
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
-DAY = timedelta(days=1)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 HELLO = {"name": "Hello", "action_type": "send_telegram", "action_config": {"message": "Hi"}}
 GIFT = {"name": "Gift", "action_type": "grant_reward", "action_config": {"reward_type": "points", "value": 1}}
 
@@ -145,8 +147,6 @@ def test_a_version_that_cannot_be_compiled_here_is_looked_at_again_later():
     version = JourneyVersion.objects.get()
     version.definition["steps"][0]["action_type"] = "from_the_future"
     version.save()
-    from journeys.engine import flows
-
     flows._flows.clear()
     work_at(NOW)
     run.refresh_from_db()
@@ -157,6 +157,48 @@ def test_a_version_that_cannot_be_compiled_here_is_looked_at_again_later():
     work_at(NOW + DAY)
     run.refresh_from_db()
     assert run.status == RunStatus.COMPLETED
+
+
+def test_what_was_sent_is_recorded_although_the_live_version_cannot_be_compiled_here(bot, monkeypatch):
+    """As when a worker of the next release publishes meanwhile."""
+    start(HELLO, tag("a"))
+    old = JourneyVersion.objects.get()
+    steps = [old.definition["steps"][0], {**old.definition["steps"][1], "action_type": "from_the_future"}]
+    new = JourneyVersion(id=uuid4(), journey=old.journey, number=2, trigger_type="signup", created_at=NOW)
+    new.definition = {**old.definition, "steps": steps}
+
+    def recorded_when_it_is_live(*args: object) -> Claimed:
+        new.save()
+        Journey.objects.update(live_version=new)
+        return record(*args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(cycle, "record", recorded_when_it_is_live)
+        cycle.work(lambda: NOW, 10)
+    assert (StepExecution.objects.get().status, Message.objects.get().status) == ("success", "sent")
+    work_at(NOW)
+    run = UserJourney.objects.get()
+    assert (run.status, run.attempts) == (RunStatus.ACTIVE, 1)
+    new.definition = old.definition
+    new.save()
+    flows._flows.clear()
+    work_at(NOW + DAY)
+    run.refresh_from_db()
+    assert (run.status, tags_of(), len(bot.requests)) == (RunStatus.COMPLETED, {"a"}, 1)
+
+
+def test_what_was_sent_is_recorded_although_the_way_on_from_there_raises(bot, monkeypatch):
+    run = start(HELLO, tag("a", delay_minutes=5))
+    with monkeypatch.context() as broken:
+        broken.setattr(advance, "step_due", lambda *_: 1 / 0)
+        cycle.work(lambda: NOW, 10)
+    run.refresh_from_db()
+    assert (run.status, StepExecution.objects.get().status) == (RunStatus.ACTIVE, "success")
+    work_at(NOW + MINUTE)
+    assert tags_of() == set()
+    work_at(NOW + DAY)
+    run.refresh_from_db()
+    assert (run.status, tags_of(), len(bot.requests)) == (RunStatus.COMPLETED, {"a"}, 1)
 
 
 def test_what_could_not_be_sent_in_time_is_let_go_and_no_death(bot, monkeypatch):
@@ -216,7 +258,6 @@ def test_nothing_more_is_sent_once_nobody_records(bot):
 def test_a_replay_of_a_step_that_is_gone_iscounted_for_that_step():
     from journeys.authoring.document import export, parse
     from journeys.authoring.publish import save_journey
-    from journeys.models import Journey
 
     start_without_template(tag("b", delay_minutes=5))
     work_at(NOW)
