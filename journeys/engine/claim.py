@@ -14,7 +14,7 @@ from django.db import transaction
 
 from journeys.actions.base import Outgoing
 from journeys.engine.advance import advance
-from journeys.engine.apart import fail_unseen, write_apart
+from journeys.engine.apart import put_off_unseen, write_apart
 from journeys.engine.decision import DEATHS_ALONE, SUSPECT_DEATHS, Decision, fail_run, retry_run
 from journeys.engine.flows import LiveJourney, lock_journeys
 from journeys.engine.lease import NO_LEASE, RUNS, Lease, claiming, limit_idling, new_lease
@@ -93,7 +93,7 @@ def _claim_part(ids: Sequence[UUID], now: datetime, lease: Lease) -> Claimed:
     except Poison as error:
         if len(ids) == 1:
             logger.error("a run can't be read", extra={"user_journey": str(ids[0])}, exc_info=error)
-            fail_unseen(ids[0], str(error), now)
+            put_off_unseen(ids[0], str(error), now)
             return Claimed((), NO_LEASE)
     return _claim_parts(ids, now, lease)
 

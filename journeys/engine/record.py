@@ -53,7 +53,7 @@ def _record_only(
         return Claimed((), NO_LEASE)
 
 
-@told_apart()
+@told_apart((Exception,))  # Nobody is failed for it, and what isn't recorded is sent again: smaller lots may do.
 @transaction.atomic
 def _record(
     outcomes: Mapping[UUID, Outcome],

@@ -3,11 +3,14 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
+from django.db import NotSupportedError
 
 from journeys.engine import advance, cycle, flows, lease, replay, stopping
+from journeys.engine import claim as claim_module
 from journeys.engine.claim import Claimed, claim
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.ingest import Incoming, ingest
@@ -123,13 +126,37 @@ def test_a_contact_that_cannot_be_read_harms_nobody_else(bot):
 
     with connection.cursor() as cursor:
         cursor.execute("UPDATE contacts SET last_event_at = '20000-01-01T00:00:00Z' WHERE user_id = 'u1'")
-    days(2)
+    days()
     assert tags_of("u2") == {"a"}
     with connection.cursor() as cursor:
         cursor.execute("SELECT status, failure_reason FROM user_journeys WHERE id = %s", [run.id])
         status, reason = cursor.fetchone()
     assert (status, "DataError" in reason) == ("failed", True)
     assert sum(counted(What.FAILED, steps=False).values()) == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError("none left"), NotSupportedError("cached plan must not change")])
+def test_what_no_run_is_to_blame_for_fails_none_and_puts_none_off(monkeypatch, error):
+    start(tag("a"))
+    with monkeypatch.context() as broken:
+        broken.setattr(claim_module, "load", Mock(side_effect=error))
+        with pytest.raises(type(error)):
+            cycle.work(lambda: NOW, 10)
+    assert UserJourney.objects.get().attempts == 0
+    work_at(NOW)
+    assert UserJourney.objects.get().status == RunStatus.COMPLETED
+
+
+def test_what_cannot_be_read_once_is_looked_at_again_later_and_goes_on(monkeypatch):
+    start(tag("a"))
+    with monkeypatch.context() as broken:
+        broken.setattr(claim_module, "load", Mock(side_effect=LookupError("nobody foresaw this")))
+        work_at(NOW)
+    run = UserJourney.objects.get()
+    assert (run.status, run.attempts, run.due_at > NOW) == (RunStatus.ACTIVE, 1, True)
+    work_at(NOW + DAY)
+    run.refresh_from_db()
+    assert (run.status, run.deaths) == (RunStatus.COMPLETED, 0)
 
 
 def test_a_suspect_that_postgresql_rejects_fails_and_holds_up_nobody():
