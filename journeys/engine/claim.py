@@ -99,8 +99,16 @@ def _claim_part(ids: Sequence[UUID], now: datetime, lease: Lease) -> Claimed:
 
 
 def _claim_parts(ids: Sequence[UUID], now: datetime, lease: Lease) -> Claimed:
-    parts = [_claim_part(part, now, lease) for part in eighths(ids)]
-    return Claimed([decision for part in parts for decision in part.decisions], lease)
+    decisions: list[Decision] = []
+    try:
+        for part in eighths(ids):
+            decisions += _claim_part(part, now, lease).decisions
+    except Exception as error:
+        if not decisions:
+            raise
+        # The parts before are committed: were they forgotten, they would wait for their lease, and count a death.
+        logger.error("the rest of a batch could not be claimed", exc_info=error)
+    return Claimed(decisions, lease)
 
 
 @told_apart()
