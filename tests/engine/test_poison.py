@@ -1,7 +1,7 @@
 """What one run's own data can break, breaks that run alone, and is never sent again and again."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 from uuid import uuid4
@@ -11,7 +11,8 @@ from django.db import NotSupportedError
 
 from journeys.engine import advance, cycle, flows, lease, replay, stopping
 from journeys.engine import claim as claim_module
-from journeys.engine.claim import Claimed, claim
+from journeys.engine.claim import claim
+from journeys.engine.decision import Decision
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.lease import RUNS, Renewal
@@ -194,7 +195,7 @@ def test_what_was_sent_is_recorded_although_the_live_version_cannot_be_compiled_
     new = JourneyVersion(id=uuid4(), journey=old.journey, number=2, trigger_type="signup", created_at=NOW)
     new.definition = {**old.definition, "steps": steps}
 
-    def recorded_when_it_is_live(*args: object) -> Claimed:
+    def recorded_when_it_is_live(*args: object) -> Sequence[Decision]:
         new.save()
         Journey.objects.update(live_version=new)
         return record(*args)  # type: ignore[arg-type]
