@@ -59,18 +59,20 @@ def advance(
 ) -> Decision:
     """Decide how far a run goes. `outcome` is what its pending send came to, when that is why it is looked at.
 
-    Without `go_on` the step behind it is left to another time, although it be due.
+    Without `go_on` the run stays at the step that it is at, although that be done: the next claim goes on from there.
     """
     live, old = flows[run.journey.version_id], flows[run.version_id]
+    if outcome is not None and isinstance(live, Exception):
+        live, go_on = old, False  # What was sent is settled all the same: otherwise it would be sent again.
     if isinstance(live, Exception) or isinstance(old, Exception):
         # Perhaps only here: a worker of another release may know what this one does not.
         return retry_run(run, f"this version can't be compiled: {live if isinstance(live, Exception) else old}", now)
-    walk = _Walk(run, live, old, templates, now)
+    walk = _Walk(run, live, old, templates, now, go_on=go_on)
     if outcome is not None:
         walk.settle(outcome)
     else:
         walk.follow_version()
-    walk.go(go_on)
+    walk.go()
     return walk.decision
 
 
@@ -80,8 +82,10 @@ class _Walk:
     `old` is the flow of the run's own version, `flow` the live one; mostly they are the same.
     """
 
-    def __init__(self, run: Run, flow: Flow, old: Flow, templates: TemplateSource, now: datetime) -> None:
-        self.run, self.flow, self.old, self.templates, self.now = run, flow, old, templates, now
+    def __init__(
+        self, run: Run, flow: Flow, old: Flow, templates: TemplateSource, now: datetime, *, go_on: bool
+    ) -> None:
+        self.run, self.flow, self.old, self.templates, self.now, self.go_on = run, flow, old, templates, now, go_on
         self.step_id = run.step_id
         self.step_due_at = run.step_due_at or now
         self.attempts = run.attempts
@@ -93,7 +97,7 @@ class _Walk:
             run,
             previous_ended_at=run.previous_ended_at,
             version_id=run.version_id,
-            moved=run.moved or flow is not old,
+            moved=run.moved or flow is not old or not go_on,  # The past says that the step is done.
         )
 
     def _key(self, step: Step) -> UUID:
@@ -126,12 +130,12 @@ class _Walk:
             self._write(step, ExecutionStatus.SKIPPED, result={"reason": "the step was removed"})
             self.decision.count(What.SKIPPED, step.id)
 
-    def go(self, go_on: bool = True) -> None:
+    def go(self) -> None:
         """Take steps until one is not due, one sends, or none is left."""
         while not self.stopped:
             if self.step_id is None:
                 self._end(RunStatus.COMPLETED, What.COMPLETED)
-            elif self.step_due_at > self.now or not self.run.journey.is_active or not go_on:
+            elif self.step_due_at > self.now or not self.run.journey.is_active or not self.go_on:
                 self._rest(self.step_due_at)
             else:
                 self._take(self._step(self.step_id))
@@ -156,6 +160,9 @@ class _Walk:
         self.last_step_id = step.id
         if isinstance(direction, ExitRun):
             return self._end(RunStatus.EXITED, What.EXITED, exit_reason=direction.reason)
+        if not self.go_on:
+            self.attempts = 0
+            return self._rest(self.now)
         override = direction if isinstance(direction, ScheduleNext) else None
         if step.id not in self.flow:
             self._wait_for(self.flow.nearest(step.id, self.old), override)
@@ -169,7 +176,7 @@ class _Walk:
         decision = self.decision
         decision.step_id, decision.step_due_at, decision.due_at = self.step_id, self.step_due_at, due_at
         decision.attempts = self.attempts
-        if self.step_id is not None and self.step_id in self.flow:
+        if self.flow is not self.old and self.step_id is not None and self.step_id in self.flow:
             decision.version_id = self.run.journey.version_id
 
     def _end(self, status: RunStatus, what: What, reason: str = "", *, exit_reason: str = "") -> None:

@@ -5,19 +5,21 @@ looked at again later, alone, and in the end failed with its reason.
 """
 
 import logging
+import random
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 
-from journeys.engine.decision import Decision, retry_run
+from journeys.engine.decision import SUSPECT_DEATHS, Decision, retry_policy, retry_run
 from journeys.engine.effects import write
 from journeys.engine.lease import Lease
 from journeys.engine.poison import Poison, eighths, told_apart
 from journeys.engine.sql import execute, query
 from journeys.engine.tally import Counted, append
 from journeys.logic.ids import execution_range
+from journeys.logic.retry import retry_delay
 from journeys.models import What
 
 logger = logging.getLogger(__name__)
@@ -50,18 +52,36 @@ def _put_aside(decision: Decision, now: datetime, lease: Lease, error: Poison) -
     try:
         _write([later], now, lease)
     except Poison as again:
-        fail_unseen(decision.run.id, str(again), now)
+        put_off_unseen(decision.run.id, str(again), now)
         return []
     return [later]
 
 
+FREE = "status = 'active' AND due_at IS NOT NULL AND (lease_until IS NULL OR lease_until < clock_timestamp())"
+
+
 @transaction.atomic
-def fail_unseen(run_id: UUID, reason: str, now: datetime) -> None:
-    """Fail a run that can't even be read. Left as it is, it would be met, and stop everything, again and again."""
+def put_off_unseen(run_id: UUID, reason: str, now: datetime) -> None:
+    """Look at a run that can't even be read again later, alone, and in the end fail it. Left as it is, it would be met,
+    and stop everything, again and again."""
+    for (attempts,) in query(
+        f"SELECT attempts FROM user_journeys WHERE id = %s AND {FREE} FOR NO KEY UPDATE", [run_id]
+    ):
+        wait = retry_delay(attempts + 1, random.random, None, retry_policy())
+        if wait is None:
+            return _fail_unseen(run_id, reason, now)
+        execute(
+            "UPDATE user_journeys SET attempts = attempts + 1, deaths = GREATEST(deaths, %s), due_at = %s, "
+            "lease_until = NULL, updated_at = %s WHERE id = %s",
+            [SUSPECT_DEATHS, now + wait, now, run_id],
+        )
+
+
+def _fail_unseen(run_id: UUID, reason: str, now: datetime) -> None:
     found = query(
         "UPDATE user_journeys SET status = 'failed', failed_at = %(now)s, failure_reason = %(reason)s, due_at = NULL, "
         "step_due_at = NULL, claim_token = NULL, lease_until = NULL, updated_at = %(now)s WHERE id = %(run)s "
-        "AND status = 'active' AND (lease_until IS NULL OR lease_until < clock_timestamp()) RETURNING journey_id",
+        f"AND {FREE} RETURNING journey_id",
         {"now": now, "reason": reason, "run": run_id},
     )
     first, end = execution_range([run_id])

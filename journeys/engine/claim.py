@@ -14,7 +14,7 @@ from django.db import transaction
 
 from journeys.actions.base import Outgoing
 from journeys.engine.advance import advance
-from journeys.engine.apart import fail_unseen, write_apart
+from journeys.engine.apart import put_off_unseen, write_apart
 from journeys.engine.decision import DEATHS_ALONE, SUSPECT_DEATHS, Decision, fail_run, retry_run
 from journeys.engine.flows import LiveJourney, lock_journeys
 from journeys.engine.lease import NO_LEASE, RUNS, Lease, claiming, limit_idling, new_lease
@@ -93,14 +93,22 @@ def _claim_part(ids: Sequence[UUID], now: datetime, lease: Lease) -> Claimed:
     except Poison as error:
         if len(ids) == 1:
             logger.error("a run can't be read", extra={"user_journey": str(ids[0])}, exc_info=error)
-            fail_unseen(ids[0], str(error), now)
+            put_off_unseen(ids[0], str(error), now)
             return Claimed((), NO_LEASE)
     return _claim_parts(ids, now, lease)
 
 
 def _claim_parts(ids: Sequence[UUID], now: datetime, lease: Lease) -> Claimed:
-    parts = [_claim_part(part, now, lease) for part in eighths(ids)]
-    return Claimed([decision for part in parts for decision in part.decisions], lease)
+    decisions: list[Decision] = []
+    try:
+        for part in eighths(ids):
+            decisions += _claim_part(part, now, lease).decisions
+    except Exception as error:
+        if not decisions:
+            raise
+        # The parts before are committed: were they forgotten, they would wait for their lease, and count a death.
+        logger.error("the rest of a batch could not be claimed", exc_info=error)
+    return Claimed(decisions, lease)
 
 
 @told_apart()
@@ -161,4 +169,7 @@ def decide(
         return advance(run, loaded.flows, loaded.templates, now, outcome, go_on=go_on)
     except Exception as error:
         logger.error("a run raised", extra={"user_journey": str(run.id)}, exc_info=error)
+        if outcome is not None and go_on:
+            # What was sent must not be sent again because of what comes behind it.
+            return decide(loaded, number, now, outcome, go_on=False)
         return retry_run(run, f"{type(error).__name__}: {error}", now)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
@@ -111,8 +111,8 @@ def _round(waiting: list[Decision], renewal: Renewal, clock: Clock, report: Repo
     unsent = dict(sent)
     for lot in dispatch(parcels, renewal):
         recorded = _record(dict(lot), sent, renewal, clock)
-        report.note(recorded.decisions)
-        going_on = [decision for decision, _ in recorded.sends]
+        report.note(recorded)
+        going_on = [decision for decision in recorded if decision.send is not None]
         renewal.ids -= {unsent.pop(key).run.id for key, _ in lot}
         renewal.ids |= {decision.run.id for decision in going_on}
         following += going_on
@@ -120,10 +120,12 @@ def _round(waiting: list[Decision], renewal: Renewal, clock: Clock, report: Repo
     return following
 
 
-def _record(outcomes: dict[UUID, Outcome], sent: dict[UUID, Decision], renewal: Renewal, clock: Clock) -> Claimed:
+def _record(
+    outcomes: dict[UUID, Outcome], sent: dict[UUID, Decision], renewal: Renewal, clock: Clock
+) -> Sequence[Decision]:
     """Record what was sent, also when the database is away for a while; meanwhile nothing more is sent."""
 
-    def attempt() -> tuple[Claimed, datetime]:
+    def attempt() -> tuple[Sequence[Decision], datetime]:
         now = clock()
         return record(outcomes, sent, renewal.lease.token, now), now
 

@@ -183,7 +183,7 @@ class Decision:
         if not self.has_pending:
             self.messages = rendered
             self.effects = [(effect, owner) for effect, owner in self.effects if owner != key]
-            del self.executions[key]
+            self.executions.pop(key, None)  # None where an earlier try, which raised, left one that is pending.
 
 
 def fail_run(run: Run, reason: str, now: datetime) -> Decision:

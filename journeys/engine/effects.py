@@ -9,6 +9,7 @@ from uuid import UUID
 
 from journeys.actions.base import Outgoing
 from journeys.engine.decision import SUSPECT_DEATHS, Decision
+from journeys.engine.poison import Poison
 from journeys.engine.sql import execute, insert, pipelined, transpose, unnest, update
 from journeys.engine.tally import append
 from journeys.logic.effects import (
@@ -53,7 +54,7 @@ RUN_COLUMNS = {
 TAGGED = {"name": "text", "contact_id": "uuid", "execution_id": "uuid"}
 
 
-class ExecutedTwice(Exception):
+class ExecutedTwice(Poison):
     """A step was about to be executed that is executed already. The transaction must not commit."""
 
 

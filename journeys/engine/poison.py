@@ -6,12 +6,17 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import psycopg
-from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
+from django.db import DataError, IntegrityError, InterfaceError, InternalError, OperationalError, ProgrammingError
 
 INFRASTRUCTURE = (
     OperationalError, InterfaceError, InternalError, ProgrammingError, psycopg.OperationalError, psycopg.InterfaceError,
 )  # fmt: skip
 """The database is away, busy or of another release: no run is to blame."""
+OWN = (
+    DataError, IntegrityError, psycopg.DataError, psycopg.IntegrityError,
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+"""What a run's own data can cause. Anything else, want of memory say, would blame whoever is read just then."""
 PARTS = 8
 Part = TypeVar("Part")
 
@@ -21,13 +26,13 @@ class Poison(Exception):
 
 
 @contextmanager
-def told_apart() -> Iterator[None]:
-    """Make a Poison of every error that is not the infrastructure's."""
+def told_apart(blamed: tuple[type[Exception], ...] = OWN) -> Iterator[None]:
+    """Make a Poison of these errors, if they aren't the infrastructure's."""
     try:
         yield
     except INFRASTRUCTURE:
         raise
-    except Exception as error:
+    except blamed as error:
         raise Poison(f"{type(error).__name__}: {error}".strip()) from error
 
 

@@ -1,17 +1,17 @@
 """Writing what sends came to, guarded by the token, and going on from there."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 
-from journeys.engine.claim import Claimed, decide
+from journeys.engine.claim import decide
 from journeys.engine.decision import Decision
 from journeys.engine.effects import write
 from journeys.engine.flows import lock_journeys
-from journeys.engine.lease import NO_LEASE, limit_idling, new_lease
+from journeys.engine.lease import limit_idling, new_lease
 from journeys.engine.limits import hold
 from journeys.engine.load import RUN_COLUMNS, LockedRun, load
 from journeys.engine.people import lock_people
@@ -23,11 +23,13 @@ from journeys.logic.ids import execution_id
 logger = logging.getLogger(__name__)
 
 
-def record(outcomes: Mapping[UUID, Outcome], sent: Mapping[UUID, Decision], token: UUID, now: datetime) -> Claimed:
+def record(
+    outcomes: Mapping[UUID, Outcome], sent: Mapping[UUID, Decision], token: UUID, now: datetime
+) -> Sequence[Decision]:
     """Record the outcomes by execution id, and advance their runs. `sent` has the decision that each send came from.
 
-    What the runs have to send next is returned under a renewed lease. Outcomes of runs that another worker has by now
-    are dropped: that worker repeats the send, with the same key.
+    What was decided is returned, with what the runs have to send next: for that they are kept under the same token.
+    Outcomes of runs that another worker has by now are dropped: that worker repeats the send, with the same key.
     """
     try:
         return _record(outcomes, sent, token, now)
@@ -37,23 +39,22 @@ def record(outcomes: Mapping[UUID, Outcome], sent: Mapping[UUID, Decision], toke
             logger.error("an outcome was rejected", extra={"step_execution": str(keys[0])}, exc_info=error)
             return _record_only(outcomes, sent, token, now)
     parts = [record({key: outcomes[key] for key in part}, sent, token, now) for part in eighths(keys)]
-    lease = min((part.lease for part in parts if part.decisions), key=lambda it: it.sends_until, default=NO_LEASE)
-    return Claimed([decision for part in parts for decision in part.decisions], lease)
+    return [decision for part in parts for decision in part]
 
 
 def _record_only(
     outcomes: Mapping[UUID, Outcome], sent: Mapping[UUID, Decision], token: UUID, now: datetime
-) -> Claimed:
+) -> Sequence[Decision]:
     """What was sent must not be sent again because a later step is rejected: that one is left to the next claim."""
     try:
         return _record(outcomes, sent, token, now, go_on=False)
     except Poison as error:
         # It can't be written down at all: the lease ends, it is repeated, and in the end it fails.
         logger.error("an outcome can't be recorded", exc_info=error)
-        return Claimed((), NO_LEASE)
+        return ()
 
 
-@told_apart()
+@told_apart((Exception,))  # Nobody is failed for it, and what isn't recorded is sent again: smaller lots may do.
 @transaction.atomic
 def _record(
     outcomes: Mapping[UUID, Outcome],
@@ -62,7 +63,7 @@ def _record(
     now: datetime,
     *,
     go_on: bool = True,
-) -> Claimed:
+) -> Sequence[Decision]:
     limit_idling()
     lease = new_lease(token)
     keys = {sent[key].run.id: key for key in outcomes}
@@ -88,7 +89,7 @@ def _record(
     ]
     hold(decisions, now)
     write(decisions, now, lease.token, lease.until)
-    return Claimed(decisions, lease)
+    return decisions
 
 
 def _waits_for(row: LockedRun, key: UUID) -> bool:

@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import pytest
 
+from journeys.actions import http
+from journeys.actions.registry import ACTIONS
 from journeys.authoring.publish import patch_journey
 from journeys.engine import replay
 from journeys.engine.claim import claim
@@ -17,6 +19,7 @@ from journeys.engine.record import record
 from journeys.logic.effects import Delivered, MarkChatDead, Undelivered
 from journeys.metrics import counted
 from journeys.models import (
+    Breaker,
     Contact,
     Message,
     MessageStatus,
@@ -90,6 +93,23 @@ def test_an_edit_does_not_hurry_what_a_provider_wants_later(bot):
     assert texts(bot) == ["Hi Ada", "Hi Ada"]
 
 
+def test_what_raised_once_and_then_must_wait_for_its_provider_is_sent_when_that_is_ready(bot, monkeypatch):
+    run = start()
+    with monkeypatch.context() as broken:
+        broken.setattr(ACTIONS["send_telegram"], "prepare", lambda *_: 1 / 0)
+        work_at(NOW)
+    assert StepExecution.objects.get().status == "pending"
+    ready_at = NOW + HOUR + timedelta(minutes=1)
+    place = http.destination_of(bot.url)
+    Breaker.objects.create(destination=place, channel="telegram", busy_until=ready_at, updated_at=NOW + HOUR)
+    work_at(NOW + HOUR)
+    run.refresh_from_db()
+    assert (run.status, run.due_at >= ready_at, run.attempts, texts(bot)) == (RunStatus.ACTIVE, True, 1, [])
+    work_at(NOW + DAY)
+    run.refresh_from_db()
+    assert (run.status, texts(bot)) == (RunStatus.COMPLETED, ["Hi Ada"])
+
+
 def test_exhausted_retries_are_a_dead_letter_and_the_run_goes_on(bot, settings):
     run = start()
     tries = settings.JOURNEYS["MAX_ATTEMPTS"]
@@ -131,7 +151,7 @@ def test_a_chat_that_is_gone_says_nothing_of_the_one_that_the_contact_has_by_now
     upsert_contact("u1", {"telegram_chat_id": "8"}, NOW)
     gone = Undelivered("gone", permanent=True, effects=(MarkChatDead("7"),))
     recorded = record({message.id: gone}, {message.id: decision}, claimed.lease.token, NOW)
-    assert [message.to for _, message in recorded.sends] == ["8"]
+    assert [decision.send and decision.send.to for decision in recorded] == ["8"]
     assert Contact.objects.get().telegram_dead_at is None
 
 
@@ -210,7 +230,7 @@ def test_a_late_worker_writes_nothing(bot):
     before = list(UserJourney.objects.values()), list(StepExecution.objects.order_by("id").values())
     sent = {message.id: decision for decision, message in late.sends}
     recorded = record({key: Delivered({"status": "sent"}) for key in sent}, sent, late.lease.token, NOW + HOUR)
-    assert recorded.decisions == []
+    assert recorded == []
     assert before == (list(UserJourney.objects.values()), list(StepExecution.objects.order_by("id").values()))
 
 
@@ -247,7 +267,7 @@ def test_a_contact_deleted_while_its_message_is_sent_harms_nobody(bot):
     delete_contact("u1", NOW)
     sent = {message.id: decision for decision, message in claimed.sends}
     recorded = record({key: Delivered({}) for key in sent}, sent, claimed.lease.token, NOW)
-    assert recorded.decisions == []
+    assert recorded == []
 
 
 def test_counts_are_conserved(bot):

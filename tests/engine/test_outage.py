@@ -1,18 +1,21 @@
 """The database goes away in the middle: what was sent is recorded, what was claimed let go, and nothing repeated."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, connections
 
 from journeys import tasks
 from journeys.engine import apart, cycle, outage, replay
+from journeys.engine import claim as claim_module
 from journeys.engine import record as record_module
 from journeys.engine.claim import claim
 from journeys.engine.ingest import Incoming, ingest
+from journeys.engine.load import Loaded, LockedRun, load
 from journeys.engine.outage import is_outage, persist
 from journeys.models import Contact, RunStatus, StepExecution, UserJourney
 from tests.engine.test_cycle import work_at
@@ -223,3 +226,29 @@ def test_a_tick_and_a_work_task_end_well_when_the_database_goes_away(monkeypatch
     assert OrmQ.objects.count() == 1  # Its successor.
     monkeypatch.setattr(cycle, "work", cut)
     assert tasks.work() == 0
+
+
+def test_what_was_claimed_of_a_batch_before_the_database_went_away_is_sent_and_recorded(bot, monkeypatch):
+    """While it is claimed part by part, because something in it can't be read."""
+    make_journey("Chat", [HELLO], now=NOW)
+    ingest([Incoming(f"u{number}", "signup") for number in range(16)], NOW)
+    Contact.objects.update(telegram_chat_id="7")
+    parts = 0
+
+    def unreadable_and_then_away(rows: Sequence[LockedRun], *args: Any, **more: Any) -> Loaded:
+        nonlocal parts
+        if len(rows) > 2:
+            raise LookupError("one of these can't be read")
+        parts += 1
+        if parts > 3:
+            raise OperationalError("the connection is lost")
+        return load(rows, *args, **more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(claim_module, "load", unreadable_and_then_away)
+        cycle.work(lambda: NOW, 500)
+    assert UserJourney.objects.filter(status=RunStatus.COMPLETED).count() == 6
+    assert not UserJourney.objects.filter(lease_until__isnull=False).exists()
+    work_at(NOW)
+    assert UserJourney.objects.filter(status=RunStatus.COMPLETED, deaths=0).count() == 16
+    assert len(bot.requests) == 16

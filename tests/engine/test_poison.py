@@ -1,21 +1,27 @@
 """What one run's own data can break, breaks that run alone, and is never sent again and again."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
+from django.db import NotSupportedError
 
-from journeys.engine import cycle, lease, replay, stopping
+from journeys.engine import advance, cycle, flows, lease, replay, stopping
+from journeys.engine import claim as claim_module
 from journeys.engine.claim import claim
+from journeys.engine.decision import Decision
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.lease import RUNS, Renewal
+from journeys.engine.record import record
 from journeys.logic.ids import execution_id
 from journeys.metrics import counted
 from journeys.models import (
     Contact,
+    Journey,
     JourneyStep,
     JourneyVersion,
     Message,
@@ -31,7 +37,7 @@ from tests.factories import make_contact, make_journey
 from tests.sinks_http import BotApi, Reply, Request
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
-DAY = timedelta(days=1)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 HELLO = {"name": "Hello", "action_type": "send_telegram", "action_config": {"message": "Hi"}}
 GIFT = {"name": "Gift", "action_type": "grant_reward", "action_config": {"reward_type": "points", "value": 1}}
 
@@ -121,13 +127,37 @@ def test_a_contact_that_cannot_be_read_harms_nobody_else(bot):
 
     with connection.cursor() as cursor:
         cursor.execute("UPDATE contacts SET last_event_at = '20000-01-01T00:00:00Z' WHERE user_id = 'u1'")
-    days(2)
+    days()
     assert tags_of("u2") == {"a"}
     with connection.cursor() as cursor:
         cursor.execute("SELECT status, failure_reason FROM user_journeys WHERE id = %s", [run.id])
         status, reason = cursor.fetchone()
     assert (status, "DataError" in reason) == ("failed", True)
     assert sum(counted(What.FAILED, steps=False).values()) == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError("none left"), NotSupportedError("cached plan must not change")])
+def test_what_no_run_is_to_blame_for_fails_none_and_puts_none_off(monkeypatch, error):
+    start(tag("a"))
+    with monkeypatch.context() as broken:
+        broken.setattr(claim_module, "load", Mock(side_effect=error))
+        with pytest.raises(type(error)):
+            cycle.work(lambda: NOW, 10)
+    assert UserJourney.objects.get().attempts == 0
+    work_at(NOW)
+    assert UserJourney.objects.get().status == RunStatus.COMPLETED
+
+
+def test_what_cannot_be_read_once_is_looked_at_again_later_and_goes_on(monkeypatch):
+    start(tag("a"))
+    with monkeypatch.context() as broken:
+        broken.setattr(claim_module, "load", Mock(side_effect=LookupError("nobody foresaw this")))
+        work_at(NOW)
+    run = UserJourney.objects.get()
+    assert (run.status, run.attempts, run.due_at > NOW) == (RunStatus.ACTIVE, 1, True)
+    work_at(NOW + DAY)
+    run.refresh_from_db()
+    assert (run.status, run.deaths) == (RunStatus.COMPLETED, 0)
 
 
 def test_a_suspect_that_postgresql_rejects_fails_and_holds_up_nobody():
@@ -145,8 +175,6 @@ def test_a_version_that_cannot_be_compiled_here_is_looked_at_again_later():
     version = JourneyVersion.objects.get()
     version.definition["steps"][0]["action_type"] = "from_the_future"
     version.save()
-    from journeys.engine import flows
-
     flows._flows.clear()
     work_at(NOW)
     run.refresh_from_db()
@@ -157,6 +185,48 @@ def test_a_version_that_cannot_be_compiled_here_is_looked_at_again_later():
     work_at(NOW + DAY)
     run.refresh_from_db()
     assert run.status == RunStatus.COMPLETED
+
+
+def test_what_was_sent_is_recorded_although_the_live_version_cannot_be_compiled_here(bot, monkeypatch):
+    """As when a worker of the next release publishes meanwhile."""
+    start(HELLO, tag("a"))
+    old = JourneyVersion.objects.get()
+    steps = [old.definition["steps"][0], {**old.definition["steps"][1], "action_type": "from_the_future"}]
+    new = JourneyVersion(id=uuid4(), journey=old.journey, number=2, trigger_type="signup", created_at=NOW)
+    new.definition = {**old.definition, "steps": steps}
+
+    def recorded_when_it_is_live(*args: object) -> Sequence[Decision]:
+        new.save()
+        Journey.objects.update(live_version=new)
+        return record(*args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(cycle, "record", recorded_when_it_is_live)
+        cycle.work(lambda: NOW, 10)
+    assert (StepExecution.objects.get().status, Message.objects.get().status) == ("success", "sent")
+    work_at(NOW)
+    run = UserJourney.objects.get()
+    assert (run.status, run.attempts) == (RunStatus.ACTIVE, 1)
+    new.definition = old.definition
+    new.save()
+    flows._flows.clear()
+    work_at(NOW + DAY)
+    run.refresh_from_db()
+    assert (run.status, tags_of(), len(bot.requests)) == (RunStatus.COMPLETED, {"a"}, 1)
+
+
+def test_what_was_sent_is_recorded_although_the_way_on_from_there_raises(bot, monkeypatch):
+    run = start(HELLO, tag("a", delay_minutes=5))
+    with monkeypatch.context() as broken:
+        broken.setattr(advance, "step_due", lambda *_: 1 / 0)
+        cycle.work(lambda: NOW, 10)
+    run.refresh_from_db()
+    assert (run.status, StepExecution.objects.get().status) == (RunStatus.ACTIVE, "success")
+    work_at(NOW + MINUTE)
+    assert tags_of() == set()
+    work_at(NOW + DAY)
+    run.refresh_from_db()
+    assert (run.status, tags_of(), len(bot.requests)) == (RunStatus.COMPLETED, {"a"}, 1)
 
 
 def test_what_could_not_be_sent_in_time_is_let_go_and_no_death(bot, monkeypatch):
@@ -216,7 +286,6 @@ def test_nothing_more_is_sent_once_nobody_records(bot):
 def test_a_replay_of_a_step_that_is_gone_iscounted_for_that_step():
     from journeys.authoring.document import export, parse
     from journeys.authoring.publish import save_journey
-    from journeys.models import Journey
 
     start_without_template(tag("b", delay_minutes=5))
     work_at(NOW)
