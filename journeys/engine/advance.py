@@ -197,7 +197,7 @@ class _Walk:
         if step.is_stale(self.step_due_at, self.now):
             return self._expire(step, past)
         if past is not None and past.message is not None:
-            return self._dispatch(step, past.message)  # The same key and the same bytes again.
+            return self._dispatch(past.message)  # The same key and the same bytes again.
         try:
             facts = self.run.facts(self.now)
             if not step.holds(facts):
@@ -234,7 +234,8 @@ class _Walk:
         message = Outgoing.of(prepared.send, key, self.now)
         self.decision.messages.append((message, step.id))
         self._cause(prepared.effects, key)
-        self._dispatch(step, message)
+        self._write(step, ExecutionStatus.PENDING)
+        self._dispatch(message)
 
     def _listen(self, step: Step, action: WaitingAction[Any], began_at: datetime) -> None:
         match listening.listen(self.run, action, step.config, began_at, self.now):
@@ -250,9 +251,7 @@ class _Walk:
         self.decision.awaited = waiting.awaited
         self._rest(waiting.due_at)
 
-    def _dispatch(self, step: Step, message: Outgoing) -> None:
-        if step.id not in self.past:
-            self._write(step, ExecutionStatus.PENDING)
+    def _dispatch(self, message: Outgoing) -> None:
         self.decision.send = message
         self._rest(self.now)
 
