@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import count
 from uuid import UUID
 
 from journeys.engine.breakers import learn
@@ -23,8 +22,34 @@ from journeys.models import ExecutionStatus
 
 SUSPECTS_EVERY = 8
 """So many batches there are to a look at the suspects: a backlog must not starve them, nor they the backlog."""
+SUSPECTS_SHARE = 0.05
+"""Of the time that those batches took: a journey whose every run is rejected must not slow the others by more."""
 SUSPECTS_SECONDS = 0.25
-_batches = count(1)
+"""For how long at most when nothing else is due, until it is looked whether something is."""
+
+
+@dataclass(slots=True)
+class Share:
+    """Whether it is the suspects' turn, and for how many seconds. One can take long: that is made up for later."""
+
+    batches: int = 0
+    seconds: float = 0.0
+
+    def earn(self, seconds: float) -> None:
+        """A batch of others took so long."""
+        self.batches += 1
+        self.seconds += seconds * SUSPECTS_SHARE
+
+    @property
+    def is_due(self) -> bool:
+        return self.batches >= SUSPECTS_EVERY and self.seconds > 0
+
+    def spend(self, seconds: float) -> None:
+        """The suspects had their turn. What they did not use is not saved."""
+        self.batches, self.seconds = 0, min(0.0, self.seconds - seconds)
+
+
+_share = Share()
 
 
 @dataclass(slots=True)
@@ -54,19 +79,23 @@ class Report:
 def work(clock: Clock, limit: int, *, newest_first: bool = False) -> Report:
     """Take one batch of due runs as far as it goes. `report.runs` is 0 when nothing is due that can be had."""
     report = Report()
-    if next(_batches) % SUSPECTS_EVERY == 0:
-        _work_suspects(clock, report)
+    if _share.is_due:
+        began = time.monotonic()
+        _work_suspects(clock, report, _share.seconds)
+        _share.spend(time.monotonic() - began)
+    began = time.monotonic()
     claimed = claim(clock(), limit, newest_first=newest_first)
     if claimed.decisions:
         _see_through(claimed, clock, report)
+        _share.earn(time.monotonic() - began)
     elif not report.runs:
-        _work_suspects(clock, report)
+        _work_suspects(clock, report, SUSPECTS_SECONDS)
     return report
 
 
-def _work_suspects(clock: Clock, report: Report) -> None:
-    """Take runs that workers died with, or that broke a batch, one after the other, each alone, for a moment."""
-    until = time.monotonic() + SUSPECTS_SECONDS
+def _work_suspects(clock: Clock, report: Report, seconds: float) -> None:
+    """Take runs that workers died with, or that broke a batch, one after the other, each alone, for so long."""
+    until = time.monotonic() + seconds
     while time.monotonic() < until and not is_stopping():
         claimed = claim_suspect(clock())
         if not claimed.decisions:

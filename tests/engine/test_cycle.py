@@ -1,7 +1,6 @@
 """A run's life: from the event to its end, step by step, on a clock that the tests own."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import count
 
 import pytest
 
@@ -202,7 +201,7 @@ def test_execute_takes_one_run_and_says_what_it_did():
 
 
 def test_a_batch_costs_the_same_number_of_queries_for_one_run_and_for_a_hundred(django_assert_num_queries, monkeypatch):
-    monkeypatch.setattr(cycle, "_batches", count(1))  # Neither is one that looks for suspects, too.
+    monkeypatch.setattr(cycle, "_share", cycle.Share())  # Neither is one that looks for suspects, too.
     make_journey("Tags", [tag("a"), tag("b")], now=NOW)
     ingest([Incoming("one", "signup")], NOW)
     from django.db import connection

@@ -85,14 +85,34 @@ def test_a_death_counts_no_more_once_something_of_the_run_is_recorded(bot):
     assert UserJourney.objects.get().status == RunStatus.COMPLETED
 
 
-def test_a_backlog_does_not_starve_the_suspects(bot):
+def test_a_backlog_does_not_starve_the_suspects(bot, monkeypatch):
+    monkeypatch.setattr(cycle, "_share", cycle.Share())
     start(60)
-    suspects = list(UserJourney.objects.values_list("id", flat=True)[:3])
-    UserJourney.objects.filter(id__in=suspects).update(deaths=SUSPECT_DEATHS)
-    for _ in range(cycle.SUSPECTS_EVERY):
+    suspect = UserJourney.objects.earliest("due_at", "id")
+    UserJourney.objects.filter(id=suspect.id).update(deaths=SUSPECT_DEATHS)
+    for _ in range(cycle.SUSPECTS_EVERY + 1):
         cycle.work(lambda: NOW, 2)
     assert UserJourney.objects.filter(status=RunStatus.ACTIVE).exists()
-    assert UserJourney.objects.filter(id__in=suspects, status=RunStatus.COMPLETED).count() == 3
+    suspect.refresh_from_db()
+    assert suspect.status == RunStatus.COMPLETED
+
+
+def test_suspects_have_their_share_of_the_batches_time_and_make_up_for_more():
+    share = cycle.Share()
+    for _ in range(cycle.SUSPECTS_EVERY):
+        assert not share.is_due
+        share.earn(1)
+    mine = cycle.SUSPECTS_EVERY * cycle.SUSPECTS_SHARE
+    assert (share.is_due, share.seconds) == (True, pytest.approx(mine))
+    share.spend(mine * 2.5)
+    for _ in range(2):
+        assert not share.is_due
+        for _ in range(cycle.SUSPECTS_EVERY):
+            share.earn(1)
+    # What was too much is made up for in a turn and a half; what is left then is not saved once they had their turn.
+    assert (share.is_due, share.seconds) == (True, pytest.approx(mine / 2))
+    share.spend(0.1)
+    assert (share.is_due, share.seconds) == (False, 0)
 
 
 def test_what_broke_one_batch_breaks_no_other(bot):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 from unittest import mock
 from uuid import uuid4
@@ -28,6 +29,7 @@ if __name__ == "__main__":
 from journeys.actions.registry import ACTIONS
 from journeys.bench.database import empty, own_database, settle
 from journeys.engine import apart, claim, cycle, flows
+from journeys.engine.decision import SUSPECT_DEATHS
 from journeys.engine.ingest import Incoming, ingest
 from journeys.logic.ids import execution_id
 from journeys.models import Journey, JourneyVersion, Reward, RunStatus, UserJourney
@@ -84,14 +86,10 @@ def counted() -> Iterator[Work]:
 
 
 def one_run() -> None:
-    """Something that only the database sees: this run's reward is in the ledger, although it never executed."""
+    """A run that PostgreSQL rejects."""
     make_journey("One run", [GIFT], trigger_type="upgrade", now=NOW)
     ingest([Incoming("bad", "upgrade")], NOW)
-    run = UserJourney.objects.get(journey__name="One run")
-    Reward.objects.create(
-        id=uuid4(), contact_id=run.contact_id, execution_id=execution_id(run.id, run.current_step_id),
-        reward_type="points", value=1, granted_at=NOW,
-    )  # fmt: skip
+    already_rewarded("One run")
 
 
 def one_template() -> None:
@@ -121,6 +119,25 @@ def one_journey() -> None:
         now=NOW,
     )
     ingest([Incoming(f"bad{number}", "upgrade") for number in range(UserJourney.objects.count() // 20)], NOW)
+
+
+def suspects() -> None:
+    """A journey whose every run PostgreSQL rejects, and each broke a batch: a twentieth as many as the others."""
+    make_journey("Rejected journey", [GIFT], trigger_type="upgrade", now=NOW)
+    ingest([Incoming(f"bad{number}", "upgrade") for number in range(UserJourney.objects.count() // 20)], NOW)
+    already_rewarded("Rejected journey")
+    UserJourney.objects.filter(journey__name="Rejected journey").update(deaths=SUSPECT_DEATHS, attempts=1)
+
+
+def already_rewarded(journey: str) -> None:
+    """Something that only the database sees: the runs' rewards are in the ledger, although they never executed."""
+    Reward.objects.bulk_create(
+        Reward(
+            id=uuid4(), contact_id=run.contact_id, execution_id=execution_id(run.id, run.current_step_id),
+            reward_type="points", value=1, granted_at=NOW,
+        )
+        for run in UserJourney.objects.filter(journey__name=journey)
+    )  # fmt: skip
 
 
 RAISES = "raises"
@@ -162,11 +179,13 @@ def others(count: int, name: str = "Others", trigger: str = "signup") -> None:
         ingest([Incoming(f"{name}-{number}", trigger) for number in users], NOW)
 
 
-def work_until_done(batch: int, name: str = "Others") -> Work:
-    """What there is to do until those are done."""
+def work_until_done(batch: int, name: str = "Others", *, minutes: int = 0) -> Work:
+    """What there is to do until those are done. With each batch so many `minutes` pass."""
+    passed = count(step=minutes)
     with counted() as work, a_tag_that_raises():
         while UserJourney.objects.filter(journey__name=name, status=RunStatus.ACTIVE).exists():
-            cycle.work(lambda: NOW, batch)
+            now = NOW + timedelta(minutes=next(passed))
+            cycle.work(lambda: now, batch)  # noqa: B023 - called at once
     return work
 
 

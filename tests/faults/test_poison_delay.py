@@ -23,6 +23,20 @@ def work_without_poison() -> int:
     return poison.work_until_done(BATCH, "Alone").amount
 
 
+def test_a_journey_whose_every_run_is_a_suspect_delays_others_by_a_tenth_at_most(monkeypatch: pytest.MonkeyPatch):
+    """Small batches, so that it is their turn often; the clock runs, so that they come up again and again."""
+    monkeypatch.setattr(cycle, "_share", cycle.Share())
+    poison.others(OTHERS, "Alone", "downgrade")
+    alone = poison.work_until_done(BATCH // 5, "Alone", minutes=1).amount
+    UserJourney.objects.all().delete()
+    poison.others(OTHERS)
+    poison.suspects()
+    poison.poison_comes_first()
+    beside = poison.work_until_done(BATCH // 5, minutes=1).amount
+    assert UserJourney.objects.filter(journey__name="Rejected journey", attempts__gt=1).exists()
+    assert alone < beside <= alone * 1.1, (alone, beside)
+
+
 @pytest.mark.parametrize("kind", poison.KINDS)
 def test_poison_delays_others_by_a_tenth_at_most_and_ends_with_its_reason(kind: str):
     alone = work_without_poison()

@@ -5,11 +5,11 @@ Only what leaves the process is ours: the providers, chance, and when a worker d
 
 import json
 import logging
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import repeat
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -127,7 +127,7 @@ class Engine:
             (record, "decide"): lambda loaded, i, *more, **also: decide(self._see(loaded, i), i, *more, **also),
             (apart, "write"): self._writing(apart.write, "claim"),
             (record, "write"): self._writing(record.write, "record"),
-            (cycle, "_batches"): repeat(1),  # Suspects come when nothing else is due, and then all of them.
+            (cycle, "SUSPECTS_EVERY"): math.inf,  # They come when nothing else is due, and then all of them.
             (cycle, "SUSPECTS_SECONDS"): 3600,
             (cycle, "dispatch"): lambda parcels, lease: self._dispatch(dispatch(parcels, lease)),
         }
