@@ -9,6 +9,7 @@ from functools import partial
 
 from django.db import connection
 
+from journeys.engine.outcomes import MOST_UNRECORDED
 from tests.torture.evidence import gather
 from tests.torture.herd import Herd, Life, work_on
 from tests.torture.population import Person, course, crowd, enter, settle
@@ -51,7 +52,9 @@ def play(options: Options) -> Played:
         with Herd(options.workers, partial(work_on, on.clock, options.batch)) as herd:
             killed = list(_kill_at_random(herd, people, on, options))
         seconds = time.monotonic() - begun
-        case = Case(people, course, {life.name: life for life in herd.lives}, gather(on.ledger.read()))
+        lives = {life.name: life for life in herd.lives}
+        most_unrecorded = min(MOST_UNRECORDED, options.batch)
+        case = Case(people, course, lives, gather(on.ledger.read()), most_unrecorded)
         return Played(case, seconds, len(killed), sum(life.was_busy for life in killed))
 
 

@@ -26,6 +26,8 @@ class Case:
     """What must become of one of them, by the lane that a split chose."""
     lives: Mapping[str, Life]
     evidence: Evidence
+    most_unrecorded: int = MOST_UNRECORDED
+    """What a killed worker may have sent and not recorded: no more than it claims at once, either."""
 
     def courses(self) -> list[tuple[str, Course]]:
         runs = self.evidence.runs
@@ -109,7 +111,7 @@ def repeats_are_bounded(case: Case) -> list[Breach]:
     breaches = []
     for worker, count in case.repeats_by_worker().items():
         life = case.lives[worker]
-        most = (MOST_UNRECORDED if life.killed_at is not None else 0) + life.late
+        most = (case.most_unrecorded if life.killed_at is not None else 0) + life.late
         if count > most:
             breaches.append(f"{count} sends of {worker} came again, and {most} may at most")
     return breaches

@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import Any
 
-from journeys.engine.outcomes import MOST_UNRECORDED
 from tests.torture import bound, matrix
 from tests.torture.kills import Options, Played
 from tests.torture.promises import PROMISES, Case
@@ -34,7 +33,7 @@ def of_kills(options: Options, played: Played) -> dict[str, Any]:
         "repeats_per_kill": {
             "most": max((repeats[life.name] for life in killed), default=0),
             "mean": round(sum(repeats[life.name] for life in killed) / max(1, len(killed)), 1),
-            "bound": MOST_UNRECORDED,
+            "bound": case.most_unrecorded,
         },
         "repeats_of_living_workers": sum(
             count for worker, count in repeats.items() if case.lives[worker].killed_at is None
@@ -66,7 +65,7 @@ def of_bound(case: Case) -> dict[str, Any]:
     return {
         "kills": len(killed),
         "claimed_by_each": bound.BATCH,
-        "repeats_per_kill": {"most": max(repeats.values(), default=0), "bound": MOST_UNRECORDED},
+        "repeats_per_kill": {"most": max(repeats.values(), default=0), "bound": case.most_unrecorded},
         "repeats": repeats.total(),
         "promises": judged(case),
     }

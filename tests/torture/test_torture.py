@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from journeys.actions.registry import ACTIONS
+from tests.torture.matrix import KINDS
 from tests.workers import ROOT
 
 pytestmark = pytest.mark.xdist_group("torture")
@@ -31,6 +33,10 @@ def test_workers_that_are_killed_at_random_break_no_promise():
     assert broken(part) == {}, f"--seed {part['seed']}"
     assert (part["kills"], part["executions"] >= 3000) == (15, True)
     assert part["runs"].keys() == {"completed", "failed", "exited"}
+
+
+def test_the_matrix_has_every_action():
+    assert set(KINDS) - {"skip"} == set(ACTIONS)
 
 
 def test_workers_that_are_killed_at_every_point_of_every_kind_of_step_break_no_promise():
