@@ -12,7 +12,7 @@ from tests.reference.play import Disagreement, play
 from tests.reference.script import Happens, Works, World
 from tests.reference.worlds import STARTS, worlds
 
-EXAMPLES = int(os.environ.get("REFERENCE_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("REFERENCE_EXAMPLES", "200"))
 SEED = int(os.environ.get("REFERENCE_SEED", "1"))
 SHARDS = 4
 """So that as many processes can share the work."""
