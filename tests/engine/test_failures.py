@@ -93,6 +93,18 @@ def test_an_edit_does_not_hurry_what_a_provider_wants_later(bot):
     assert texts(bot) == ["Hi Ada", "Hi Ada"]
 
 
+def test_a_try_after_one_that_raised_is_noted_when_it_begins(bot, monkeypatch):
+    start()
+    with monkeypatch.context() as broken:
+        broken.setattr(ACTIONS["send_telegram"], "prepare", lambda *_: 1 / 0)
+        work_at(NOW)
+    assert "ZeroDivisionError" in StepExecution.objects.get().error_message
+    claim(NOW + HOUR, 10)
+    execution = StepExecution.objects.get()
+    noted = (execution.status, execution.executed_at, execution.retry_count, execution.error_message)
+    assert noted == ("pending", NOW + HOUR, 1, "")
+
+
 def test_what_raised_once_and_then_must_wait_for_its_provider_is_sent_when_that_is_ready(bot, monkeypatch):
     run = start()
     with monkeypatch.context() as broken:
