@@ -15,6 +15,7 @@ from django.db import transaction
 from journeys.engine.decision import SUSPECT_DEATHS, Decision, retry_policy, retry_run
 from journeys.engine.effects import write
 from journeys.engine.lease import Lease
+from journeys.engine.parking import UNHELD
 from journeys.engine.poison import Poison, eighths, told_apart
 from journeys.engine.sql import execute, query
 from journeys.engine.tally import Counted, append
@@ -57,7 +58,7 @@ def _put_aside(decision: Decision, now: datetime, lease: Lease, error: Poison) -
     return [later]
 
 
-FREE = "status = 'active' AND due_at IS NOT NULL AND (lease_until IS NULL OR lease_until < clock_timestamp())"
+FREE = f"status = 'active' AND due_at IS NOT NULL AND {UNHELD}"
 
 
 @transaction.atomic

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from journeys.engine.parking import NOW_AT_LATEST
 from journeys.engine.sql import execute, query
 from journeys.logic.ids import execution_range
 
@@ -20,9 +21,7 @@ def look_again(journey_id: UUID, step_ids: Sequence[UUID], now: datetime) -> int
     """
     query("SELECT 1 FROM journeys WHERE id = %s FOR SHARE", [journey_id])
     return execute(
-        "UPDATE user_journeys SET "
-        "due_at = CASE WHEN due_at IS NOT NULL THEN LEAST(due_at, %(now)s) END, "
-        "parked_due_at = CASE WHEN parked_due_at IS NOT NULL THEN LEAST(parked_due_at, %(now)s) END "
+        f"UPDATE user_journeys SET {NOW_AT_LATEST} "
         "WHERE id IN (SELECT id FROM user_journeys WHERE journey_id = %(journey)s AND status = 'active' "
         "AND claim_token IS NULL AND attempts = 0 AND current_step_id = ANY(%(steps)s) "
         "AND COALESCE(due_at, parked_due_at) > %(now)s "

@@ -9,6 +9,9 @@ from journeys.engine.sql import execute, query
 BATCH = 5_000
 UNHELD = "(lease_until IS NULL OR lease_until < clock_timestamp())"
 """Nobody has it, or who had it died. Whoever has a run parks it himself when he is done."""
+NOW_AT_LATEST = """due_at = CASE WHEN due_at IS NOT NULL THEN LEAST(due_at, %(now)s) END,
+    parked_due_at = CASE WHEN parked_due_at IS NOT NULL THEN LEAST(parked_due_at, %(now)s) END"""
+"""Look at it at once. What is parked stays parked, and is due as soon as it isn't."""
 
 
 def park(journey_id: UUID) -> int:

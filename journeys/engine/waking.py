@@ -8,6 +8,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+from journeys.engine.parking import NOW_AT_LATEST
 from journeys.engine.sql import execute, query, uuids
 
 
@@ -27,9 +28,7 @@ def wake_waiting(named: Collection[tuple[UUID, str]], now: datetime) -> dict[tup
     woken = [row for row in rows if (row[1], row[2]) in named]
     if woken:
         execute(
-            "UPDATE user_journeys SET due_at = CASE WHEN due_at IS NOT NULL THEN LEAST(due_at, %(now)s) END, "
-            "parked_due_at = CASE WHEN parked_due_at IS NOT NULL THEN LEAST(parked_due_at, %(now)s) END "
-            "WHERE id = ANY(%(ids)s)",
+            f"UPDATE user_journeys SET {NOW_AT_LATEST} WHERE id = ANY(%(ids)s)",
             {"now": now, "ids": uuids(row[0] for row in woken)},
         )
     since: dict[tuple[UUID, str], datetime] = {}

@@ -1,7 +1,6 @@
 """When things go wrong: retries with the same key and bytes, dead letters, replays, dead workers, poison."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -38,13 +37,6 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HELLO = {"name": "Hello", "action_type": "send_telegram", "action_config": {"message": "Hi {{ user.first_name }}"}}
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def bot(settings) -> Iterator[BotApi]:
-    with BotApi(token="1:a") as api:
-        settings.TELEGRAM_API_URL, settings.TELEGRAM_BOT_TOKEN = api.url, "1:a"
-        yield api
 
 
 def start(**step: object) -> UserJourney:

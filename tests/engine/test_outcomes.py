@@ -1,7 +1,6 @@
 """How much is sent before anybody records it: the bound that docs/reliability.md states."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +12,6 @@ from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.lease import RUNS, Renewal
 from journeys.models import Contact
 from tests.factories import make_journey
-from tests.sinks_http import BotApi
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 HELLO = {"name": "Hello", "action_type": "send_telegram", "action_config": {"message": "Hello"}}
@@ -21,13 +19,6 @@ ROOM = 20
 PEOPLE = 70
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def bot(settings) -> Iterator[BotApi]:
-    with BotApi("1:a") as sink:
-        settings.TELEGRAM_BOT_TOKEN, settings.TELEGRAM_API_URL = sink.token, sink.url
-        yield sink
 
 
 def test_senders_pause_while_nothing_is_recorded_and_go_on_as_it_is(bot, monkeypatch):

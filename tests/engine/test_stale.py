@@ -1,6 +1,5 @@
 """Steps that come too late: after an outage, a pause or long tries, what has expired is skipped, not sent."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,13 +23,6 @@ SALE = {
 }
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def bot(settings) -> Iterator[BotApi]:
-    with BotApi(token="1:a") as api:
-        settings.TELEGRAM_API_URL, settings.TELEGRAM_BOT_TOKEN = api.url, "1:a"
-        yield api
 
 
 def test_a_step_whose_turn_comes_after_it_expired_is_skipped_as_stale_and_the_run_goes_on():

@@ -1,6 +1,5 @@
 """Runs that workers die with are claimed alone, and only what dies alone again and again is failed for it."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,19 +13,11 @@ from journeys.logic.effects import Delivered
 from journeys.models import Contact, RunStatus, StepExecution, UserJourney
 from tests.engine.test_cycle import work_at
 from tests.factories import make_journey
-from tests.sinks_http import BotApi
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 HELLO = {"name": "Hello", "action_type": "send_telegram", "action_config": {"message": "Hi"}}
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def bot(settings) -> Iterator[BotApi]:
-    with BotApi(token="1:a") as api:
-        settings.TELEGRAM_API_URL, settings.TELEGRAM_BOT_TOKEN = api.url, "1:a"
-        yield api
 
 
 def start(count: int, steps: int = 1) -> None:
