@@ -8,13 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from journeys.actions.sentences import sentence
-from journeys.logic.conditions import Facts
+from journeys.logic.conditions import Facts, validate
 from journeys.logic.effects import Health, Outcome, Prepared, Send, Undelivered, Wait
 from journeys.logic.flow import Lane
 
@@ -66,6 +66,15 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _valid(condition: dict[str, Any] | None) -> dict[str, Any] | None:
+    validate(condition)  # Its error is a ValueError that says the path.
+    return condition or None
+
+
+Condition = Annotated[dict[str, Any] | None, AfterValidator(_valid)]
+"""A condition in a config; an empty one is none."""
 
 
 class ContactView(NamedTuple):

@@ -1,21 +1,13 @@
 """wait_for_event: the step that a run stays at until its contact does something, or a time is over."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
-from journeys.actions.base import Config, WaitingAction
-from journeys.logic.conditions import ConditionError, Facts, Predicate, compile, validate
+from journeys.actions.base import Condition, Config, WaitingAction
+from journeys.logic.conditions import Facts, Predicate, compile
 from journeys.logic.effects import Wait
 from journeys.logic.timing import MAX_DELAY_MINUTES
-
-
-def _condition(condition: dict[str, Any] | None) -> dict[str, Any] | None:
-    try:
-        validate(condition)
-    except ConditionError as error:
-        raise ValueError(f"{error.path}: {error.message}" if error.path else error.message) from error
-    return condition or None
 
 
 class WaitConfig(Config):
@@ -33,7 +25,7 @@ class WaitConfig(Config):
         ge=1,
         le=MAX_DELAY_MINUTES,
     )
-    condition: Annotated[dict[str, Any] | None, AfterValidator(_condition)] = Field(
+    condition: Condition = Field(
         default=None,
         title="Only an event of which",
         description="event.… is what the event brought; any other event is not the one.",

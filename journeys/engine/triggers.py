@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
-from journeys.actions.base import Config, ConfigError, faults_of
-from journeys.logic.conditions import ConditionError, validate
+from journeys.actions.base import Condition, Config, ConfigError, faults_of
 
 AttributeName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f.]+$")]
 
@@ -18,16 +17,7 @@ AttributeName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^
 class TriggerConfig(Config):
     """What every trigger has: an optional condition on the contact and the event."""
 
-    condition: dict[str, Any] | None = Field(default=None, title="Only if")
-
-    @field_validator("condition")
-    @classmethod
-    def _valid(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        try:
-            validate(value)
-        except ConditionError as error:
-            raise ValueError(str(error)) from error
-        return value or None
+    condition: Condition = Field(default=None, title="Only if")
 
 
 class IdleConfig(TriggerConfig):
