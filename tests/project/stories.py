@@ -1,0 +1,118 @@
+"""The examples of docs/journeys.md: journeys as documents, and stories that are played in the engine.
+
+A story has a line for what comes and for what must have been executed: `TIME  ana does signup {…}`, `TIME  ana has {…}`
+(columns of the contact, and attributes), `TIME  NAME is switched off`, `TIME  ana: Step, Step (skipped)` with all that is
+executed of hers at that moment, `TIME  ana completed`.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Min
+
+from journeys.authoring.document import parse
+from journeys.authoring.publish import create_journey, set_active
+from journeys.engine.contacts import COLUMNS, upsert_contact
+from journeys.engine.cycle import work
+from journeys.engine.ingest import Incoming, ingest
+from journeys.models import Contact, Journey, RunStatus, StepExecution, UserJourney
+
+SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
+BLOCK = re.compile(r"^```(json|story)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)  (.+)")
+Executed = tuple[str, str, str]
+"""When, whose, and what: `Step`, or `Step (skipped)`."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One section with its documents, and the lines of its story."""
+
+    title: str
+    documents: tuple[dict[str, Any], ...]
+    story: tuple[str, ...]
+
+
+def examples(text: str) -> Iterator[Example]:
+    """The examples of a document, one a section."""
+    _, *parts = SECTION.split(text)
+    for title, section in zip(parts[::2], parts[1::2], strict=True):
+        blocks = BLOCK.findall(section)
+        documents = tuple(json.loads(block) for kind, block in blocks if kind == "json")
+        lines = [line for kind, block in blocks if kind == "story" for line in block.splitlines()]
+        if documents or lines:
+            yield Example(title, documents, tuple(lines))
+
+
+@dataclass
+class Telling:
+    """A story while it is told. `told` is what it says of executions, `now` how far it has got."""
+
+    now: datetime
+    told: list[Executed] = field(default_factory=list)
+
+    def tell(self, line: str) -> None:
+        match = LINE.fullmatch(line)
+        assert match, f"not a line of a story: {line!r}"
+        self.pass_until(datetime.fromisoformat(match[1]).replace(tzinfo=UTC))
+        said = match[2]
+        if found := re.fullmatch(r"(\S+) has (\{.*\})", said):
+            self.change(found[1], json.loads(found[2]))
+        elif found := re.fullmatch(r"(\S+) does (\S+)(?: (\{.*\}))?", said):
+            ingest([Incoming(found[1], found[2], json.loads(found[3] or "{}"))], self.now)
+            Contact.objects.filter(user_id=found[1]).update(is_test=True)
+            self.settle()
+        elif found := re.fullmatch(r"(.+) is switched (on|off)", said):
+            set_active(Journey.objects.get(name=found[1]).id, found[2] == "on", None, self.now)
+            self.settle()
+        elif found := re.fullmatch(r"(\S+): (.+)", said):
+            self.told += [(match[1], found[1], step) for step in found[2].split(", ")]
+        elif found := re.fullmatch(r"(\S+) (\w+)", said):
+            run = UserJourney.objects.filter(contact__user_id=found[1]).latest("started_at", "id")
+            assert run.status == found[2], f"{line}: the run is {run.status}"
+        else:
+            raise AssertionError(f"not a line of a story: {line!r}")
+
+    def change(self, user_id: str, values: dict[str, Any]) -> None:
+        columns = {name: values.pop(name) for name in COLUMNS if name in values}
+        upsert_contact(user_id, columns | {"attributes": values}, self.now)
+        Contact.objects.filter(user_id=user_id).update(is_test=True)
+
+    def pass_until(self, then: datetime) -> None:
+        """Let the time pass, from one due time to the next."""
+        assert then >= self.now, "a story goes on in time"
+        while (due := self.next_due()) is not None and due <= then:
+            self.now = max(due, self.now)
+            self.settle()
+        self.now = then
+
+    def next_due(self) -> datetime | None:
+        return UserJourney.objects.filter(status=RunStatus.ACTIVE).aggregate(due=Min("due_at"))["due"]
+
+    def settle(self) -> None:
+        while work(lambda: self.now, 100).runs:
+            pass
+
+
+def play(example: Example) -> tuple[list[Executed], list[Executed]]:
+    """Tell the story: what it says was executed, and what was."""
+    start = datetime.fromisoformat(example.story[0][:19]).replace(tzinfo=UTC)
+    for document in example.documents:
+        create_journey(parse(document), by=None, now=start)
+    telling = Telling(start)
+    for line in example.story:
+        telling.tell(line)
+    rows = (
+        StepExecution.objects.exclude(status="pending")
+        .order_by("executed_at")
+        .values_list("executed_at", "user_journey__contact__user_id", "step__name", "status")
+    )
+    done = [
+        (f"{at:%Y-%m-%d %H:%M:%S}", who, name if status == "success" else f"{name} ({status})")
+        for at, who, name, status in rows
+    ]
+    return sorted(telling.told), sorted(done)
