@@ -21,7 +21,7 @@ from pydantic import (
 from journeys.actions.registry import ACTIONS
 from journeys.authoring.bodies import JourneyBody, Natural, Whole
 from journeys.engine.letters import Letters
-from journeys.engine.triggers import TRIGGERS
+from journeys.engine.triggers import REPORTED
 from journeys.logic import json_values
 from journeys.logic.instants import parse_instant
 
@@ -108,7 +108,9 @@ class EventBody(_Occurrence):
     """Something that a person did."""
 
     user_id: UserId
-    name: EventName = Field(description="One that is a trigger type starts that trigger's journeys.")
+    name: EventName = Field(
+        description="One that is a trigger type, or the event of a journey's trigger, starts those journeys."
+    )
     properties: FreeObject = Field(default_factory=dict)
 
 
@@ -124,7 +126,7 @@ class EventBodies(RootModel[EventBody | list[EventBody]]):
 class TriggerBody(_Occurrence):
     """Starts the journeys of a trigger type for one person."""
 
-    trigger_type: str = Field(max_length=50, json_schema_extra={"enum": list(TRIGGERS)})
+    trigger_type: str = Field(max_length=50, json_schema_extra={"enum": list(REPORTED)})
     user_id: UserId
     context: FreeObject = Field(default_factory=dict, description="What conditions and messages may refer to.")
 

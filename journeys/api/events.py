@@ -16,7 +16,7 @@ from journeys.authoring.faults import Faulty
 from journeys.engine import wake
 from journeys.engine.clock import database_clock
 from journeys.engine.ingest import Answer, Incoming, ingest
-from journeys.engine.triggers import TRIGGERS
+from journeys.engine.triggers import REPORTED
 
 MAX_EVENTS = 1_000
 
@@ -34,9 +34,9 @@ class TriggerView(ApiView):
     def post(self, request: Request) -> Response:
         """An unknown `user_id` makes the contact. Repeated, it starts nothing twice."""
         body = parse(TriggerBody, request.data)
-        if body.trigger_type not in TRIGGERS:
+        if body.trigger_type not in REPORTED:
             raise refuse(
-                "trigger_type", f"there is no trigger {body.trigger_type!r:.60}; there are {', '.join(TRIGGERS)}"
+                "trigger_type", f"there is no trigger {body.trigger_type!r:.60}; there are {', '.join(REPORTED)}"
             )
         event = EventBody.model_construct(
             user_id=body.user_id,

@@ -26,6 +26,7 @@ from journeys.authoring.document import (
 from journeys.engine import wake
 from journeys.engine.inside import delete_runs, look_again
 from journeys.engine.parking import park, unpark
+from journeys.engine.triggers import started_by
 from journeys.models import Journey, JourneyStep, JourneyVersion, Tally, TallyTotal
 from journeys.models.ids import new_id
 
@@ -207,12 +208,18 @@ def _publish(journey: Journey, by: User | None, now: datetime) -> tuple[UUID, ..
         journey=journey,
         number=live.number + 1 if live is not None else 1,
         trigger_type=journey.trigger_type,
+        trigger_event=_trigger_event(journey),
         definition=new,
         created_by=by,
         created_at=now,
     )
     journey.save(update_fields=["live_version"])
     return _retimed(live.definition, new) if live is not None else ()
+
+
+def _trigger_event(journey: Journey) -> str | None:
+    name = started_by(journey.trigger_type, journey.trigger_config)
+    return name if name != journey.trigger_type else None
 
 
 def _retimed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[UUID, ...]:

@@ -207,20 +207,20 @@ def _start(fresh: Mapping[int, _Event], live: Mapping[UUID, LiveJourney], now: d
     if not live:
         return
     flows = flows_of({journey.version_id for journey in live.values()})
-    by_trigger: dict[str, list[tuple[LiveJourney, Flow]]] = {}
+    by_name: dict[str, list[tuple[LiveJourney, Flow]]] = {}
     for journey in sorted(live.values(), key=lambda journey: (-journey.priority, journey.id)):
         flow = flows[journey.version_id]
         if isinstance(flow, Flow):
-            by_trigger.setdefault(flow.trigger_type, []).append((journey, flow))
-    if any(flow.admission_reads_tags for candidates in by_trigger.values() for _, flow in candidates):
+            by_name.setdefault(flow.started_by, []).append((journey, flow))
+    if any(flow.admission_reads_tags for candidates in by_name.values() for _, flow in candidates):
         add_tags({event.person.id: event.person for event in fresh.values()})
-    entries = [(event, entry) for event in fresh.values() for entry in _entries(event, by_trigger, now)]
+    entries = [(event, entry) for event in fresh.values() for entry in _entries(event, by_name, now)]
     for (event, entry), started in zip(entries, enroll([entry for _, entry in entries], now), strict=True):
         if started:
             event.started.append(entry.journey.id)
 
 
-def _entries(event: _Event, by_trigger: Mapping[str, list[tuple[LiveJourney, Flow]]], now: datetime) -> list[Entry]:
+def _entries(event: _Event, by_name: Mapping[str, list[tuple[LiveJourney, Flow]]], now: datetime) -> list[Entry]:
     incoming = event.incoming
     metadata = dict(incoming.properties)
     what = {
@@ -231,7 +231,7 @@ def _entries(event: _Event, by_trigger: Mapping[str, list[tuple[LiveJourney, Flo
     facts = event.person.facts(what, metadata, now)
     return [
         Entry(event.person, journey, flow, what, metadata)
-        for journey, flow in by_trigger.get(incoming.name, ())
+        for journey, flow in by_name.get(incoming.name, ())
         if (incoming.journeys is None or journey.id in incoming.journeys) and flow.admits(facts)
     ]
 

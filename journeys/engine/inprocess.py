@@ -10,7 +10,7 @@ from uuid import UUID
 from journeys.engine import wake
 from journeys.engine.clock import database_clock
 from journeys.engine.ingest import Incoming, ingest
-from journeys.engine.triggers import TRIGGERS
+from journeys.engine.triggers import REPORTED
 from journeys.logic import json_values
 from journeys.models import EventSource
 from journeys.models.audience import USER_ID_PATTERN
@@ -26,8 +26,8 @@ def trigger(
     occurred_at: datetime | None,
 ) -> list[UUID]:
     """Start the journeys of a trigger for one person; their ids. Raises ValueError."""
-    if trigger_type not in tuple(TRIGGERS):
-        raise ValueError(f"trigger_type: there is no trigger {trigger_type!r}; there are {', '.join(TRIGGERS)}")
+    if trigger_type not in REPORTED:
+        raise ValueError(f"trigger_type: there is no trigger {trigger_type!r}; there are {', '.join(REPORTED)}")
     if not isinstance(user_id, str) or not re.match(USER_ID_PATTERN, user_id):
         raise ValueError("user_id: must be a text of 1 to 190 characters, with no slash and no control character")
     if message_id is not None and not (isinstance(message_id, str) and re.match(MESSAGE_ID_PATTERN, message_id)):

@@ -1,6 +1,6 @@
 """The one explicit table of triggers: what starts a journey, and the settings its detector has.
 
-Events match on `condition` alone; the other settings steer only the detector (docs/architecture.md §2).
+Events match on `condition` alone, those of `event` on their name too; the other settings steer only the detector.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from journeys.actions.base import Condition, Config, ConfigError, faults_of
 
+EventName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
 AttributeName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f.]+$")]
 
 
@@ -46,12 +47,23 @@ class ChurnConfig(TriggerConfig):
     )
 
 
+class EventConfig(TriggerConfig):
+    event: EventName = Field(
+        title="Event",
+        description="Its name, as services report it: order_placed.",
+        json_schema_extra={"widget": "event"},
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
+    """`is_reported`: its kind is the name of an event that services report."""
+
     kind: str
     label: str
     description: str
     config_class: type[TriggerConfig] = TriggerConfig
+    is_reported: bool = True
 
 
 TRIGGERS: Mapping[str, Trigger] = {
@@ -67,8 +79,10 @@ TRIGGERS: Mapping[str, Trigger] = {
         Trigger("downgrade", "Downgraded", "They moved to a lower plan."),
         Trigger("device_added", "Device added", "They added a device."),
         Trigger("subscription_expiring", "Subscription expiring", "A subscription ends soon.", ExpiringConfig),
+        Trigger("event", "An event", "Something that your services report, by its name.", EventConfig, False),
     )
 }
+REPORTED = tuple(trigger.kind for trigger in TRIGGERS.values() if trigger.is_reported)
 
 
 def parse_trigger(kind: str, raw: Mapping[str, Any]) -> TriggerConfig:
@@ -89,3 +103,8 @@ def unwrap(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The config with a bare condition put where conditions belong."""
     bare = {"field", "op"} <= raw.keys() or (len(raw) == 1 and raw.keys() <= {"all", "any", "not"})
     return {"condition": dict(raw)} if bare else dict(raw)
+
+
+def started_by(kind: str, config: Mapping[str, Any]) -> str:
+    """The name of the event that starts a journey of this trigger. `config` is valid."""
+    return str(config["event"]) if kind == "event" else kind

@@ -61,7 +61,7 @@ class _Place(NamedTuple):
 
 
 class Flow:
-    """The active steps of one version, in order and in their lanes."""
+    """The active steps of one version, in order and in their lanes. `started_by` is the name of an event."""
 
     def __init__(
         self,
@@ -69,11 +69,13 @@ class Flow:
         trigger_type: str,
         admits: Predicate,
         *,
+        started_by: str = "",
         admission_reads_tags: bool = True,
         conditions_read_tags: bool = True,
     ) -> None:
         self.steps = tuple(steps)
         self.trigger_type = trigger_type
+        self.started_by = started_by or trigger_type
         self.admits = admits
         self.admission_reads_tags = admission_reads_tags
         self.conditions_read_tags = conditions_read_tags
@@ -128,6 +130,7 @@ def compile_flow(definition: Mapping[str, Any], parse_config: ParseConfig) -> Fl
         _steps(definition["steps"], parse_config),
         definition["trigger_type"],
         compile_condition(condition),
+        started_by=definition["trigger_config"].get("event", "") if definition["trigger_type"] == "event" else "",
         admission_reads_tags=reads_tags(condition),
         conditions_read_tags=any(map(reads_tags, _conditions(definition["steps"]))),
     )

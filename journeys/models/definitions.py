@@ -44,6 +44,8 @@ class JourneyVersion(models.Model):
     journey = models.ForeignKey(Journey, on_delete=models.CASCADE, related_name="versions", db_index=False)
     number = models.PositiveIntegerField()
     trigger_type = models.CharField(max_length=50)
+    # The name of the event that starts it, where that isn't its trigger's. Workers of before write none.
+    trigger_event = models.CharField(max_length=200, null=True)  # noqa: DJ001  NULL: its trigger says it.
     definition = models.JSONField()
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
+from journeys.authoring.publish import patch_journey
 from journeys.engine.contacts import delete_contact
 from journeys.engine.ingest import Incoming, ingest
 from journeys.models import Contact, Event, EventKey, EventSource, RunStatus, UserJourney
@@ -35,6 +36,25 @@ def test_a_trigger_condition_is_looked_at_with_the_event_and_the_contact():
     make_journey("Gold", [STEP], trigger_config={"condition": rich}, now=NOW)
     answers = ingest([Incoming("u1", "signup", {"plan": "silver"}), Incoming("u2", "signup", {"plan": "gold"})], NOW)
     assert [len(answer.started) for answer in answers] == [0, 1]
+
+
+def test_any_event_can_start_a_journey():
+    buyers = make_journey("Buyers", [STEP], trigger_type="event", trigger_config={"event": "order_placed"}, now=NOW)
+    make_journey("Others", [STEP], trigger_type="event", trigger_config={"event": "order_returned"}, now=NOW)
+    rich = {"event": "order_placed", "condition": {"field": "event.amount", "op": "gte", "value": 100}}
+    make_journey("Rich", [STEP], trigger_type="event", trigger_config=rich, now=NOW)
+    bought, named = ingest([Incoming("u1", "order_placed", {"amount": 5}), Incoming("u2", "event")], NOW)
+    assert (bought.started, named.started) == ((buyers.id,), ())
+
+
+def test_a_journey_whose_event_was_edited_starts_by_the_new_one_only():
+    journey = make_journey("Buyers", [STEP], trigger_type="event", trigger_config={"event": "order_placed"}, now=NOW)
+    patch_journey(journey.id, {"trigger_config": {"event": "order_paid"}}, None, NOW)
+    old, new = ingest([Incoming("u1", "order_placed"), Incoming("u2", "order_paid")], NOW)
+    assert (old.started, new.started) == ((), (journey.id,))
+    patch_journey(journey.id, {"trigger_type": "signup", "trigger_config": {}}, None, NOW)
+    old, new = ingest([Incoming("u3", "order_paid"), Incoming("u4", "signup")], NOW)
+    assert (old.started, new.started) == ((), (journey.id,))
 
 
 def test_a_contact_enters_a_journey_once():

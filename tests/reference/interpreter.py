@@ -28,8 +28,9 @@ class Reference(Walk):
     def create(self, body: Document) -> None:
         version = Version(body["steps"])
         condition = body["trigger_config"].get("condition")
+        trigger = body["trigger_config"]["event"] if body["trigger_type"] == "event" else body["trigger_type"]
         self.journeys[body["name"]] = Journey(
-            body["name"], body["trigger_type"], condition, body["priority"], version, body["is_active"]
+            body["name"], trigger, condition, body["priority"], version, body["is_active"]
         )
 
     def change(self, user: str, changes: Mapping[str, Any]) -> None:

@@ -80,15 +80,17 @@ def worlds(draw: Draw) -> World:
 def arrivals(draw: Draw, journeys: dict[str, Step]) -> Together:
     """Some of the people begin with what starts the journeys."""
     users = USERS[: draw(st.integers(1, 3))]
-    return Together(tuple(Happens(user, it["trigger_type"]) for user in users for it in journeys.values()))
+    begins = [it["trigger_config"].get("event", it["trigger_type"]) for it in journeys.values()]
+    return Together(tuple(Happens(user, event) for user in users for event in begins))
 
 
 @st.composite
 def bodies(draw: Draw, name: str) -> Step:
+    own_event = {"event": draw(st.sampled_from(HAPPENS))} if draw(RARELY) else {}
     return {
         "name": name,
-        "trigger_type": draw(st.sampled_from(EVENTS)),
-        "trigger_config": {"condition": draw(CONDITIONS)} if draw(RARELY) else {},
+        "trigger_type": "event" if own_event else draw(st.sampled_from(EVENTS)),
+        "trigger_config": own_event | ({"condition": draw(CONDITIONS)} if draw(RARELY) else {}),
         "priority": draw(st.sampled_from([0, 5])) * 2 + (name == "J2"),
         "is_active": not draw(RARELY),
         "steps": draw(rows(name, list(draw(st.permutations(KEYS))), least=2)),
