@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 Predicate = Callable[[Facts], bool]
+Leaf = Callable[[dict[Any, Any], str], None]
+"""Judges a leaf, which stands at that path: raises ConditionError."""
 
 MAX_DEPTH = 10
 MAX_NODES = 200
@@ -33,9 +35,14 @@ GROUPS = ("all", "any", "not")
 
 def validate(condition: Any) -> None:
     """Raise ConditionError, with the path of the fault, unless `condition` is one; None and `{}` are."""
+    validate_with(condition, validate_leaf)
+
+
+def validate_with(condition: Any, leaf: Leaf, path: str = "") -> None:
+    """The same for a condition at `path` with leaves of another kind, which `leaf` judges."""
     if condition is None or condition == {}:
         return
-    _validate_node(condition, "", 0, [0])
+    _validate_node(condition, path, 0, [0], leaf)
 
 
 def evaluate(condition: Any, facts: Facts) -> bool:
@@ -73,7 +80,7 @@ def _leaves(condition: Any) -> Iterator[dict[str, Any]]:
             yield condition
 
 
-def _validate_node(node: Any, path: str, depth: int, count: list[int]) -> None:
+def _validate_node(node: Any, path: str, depth: int, count: list[int], leaf: Leaf) -> None:
     count[0] += 1
     if count[0] > MAX_NODES:
         raise ConditionError(path, f"the condition has more than {MAX_NODES} parts")
@@ -81,24 +88,27 @@ def _validate_node(node: Any, path: str, depth: int, count: list[int]) -> None:
         raise ConditionError(path, "must be an object: a comparison or a group (all, any, not)")
     group = next((name for name in GROUPS if name in node), None)
     if group is None:
-        _validate_leaf(node, path)
+        leaf(node, path)
         return
-    _refuse_unknown_keys(node, {group}, path)
+    refuse_unknown_keys(node, {group}, path)
     if depth >= MAX_DEPTH:
         raise ConditionError(path, f"groups are nested more than {MAX_DEPTH} deep")
     at = _join(path, group)
     if group == "not":
-        _validate_node(node["not"], at, depth + 1, count)
+        _validate_node(node["not"], at, depth + 1, count, leaf)
         return
     parts = node[group]
     if not isinstance(parts, list) or not parts:
         raise ConditionError(at, "must be a list of at least one condition")
     for index, part in enumerate(parts):
-        _validate_node(part, f"{at}[{index}]", depth + 1, count)
+        _validate_node(part, f"{at}[{index}]", depth + 1, count, leaf)
 
 
-def _validate_leaf(leaf: dict[Any, Any], path: str) -> None:
-    _refuse_unknown_keys(leaf, {"field", "op", "value"}, path)
+def validate_leaf(leaf: dict[Any, Any], path: str) -> None:
+    """Judge a comparison of a field."""
+    if "did" in leaf:
+        raise ConditionError(_join(path, "did"), "counts events, which only a segment can: make a segment of it")
+    refuse_unknown_keys(leaf, {"field", "op", "value"}, path)
     for name in ("field", "op"):
         if name not in leaf:
             raise ConditionError(_join(path, name), "is missing")
@@ -124,7 +134,8 @@ def _validate_field(field: Any, path: str) -> None:
         raise ConditionError(path, f"must say what of the {field}, such as {field}.name")
 
 
-def _refuse_unknown_keys(node: dict[Any, Any], known: set[str], path: str) -> None:
+def refuse_unknown_keys(node: dict[Any, Any], known: set[str], path: str) -> None:
+    """Raise ConditionError for the first key that means nothing here."""
     for key in node:
         if key not in known:
             expected = ", ".join(sorted(known))

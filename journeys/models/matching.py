@@ -1,7 +1,8 @@
 """Conditions over sets: the same language as journeys.logic.conditions, answered by PostgreSQL.
 
 A set has no run, so there is no metadata and no event: a bare name is the contact's attribute, and `event.*` is
-missing. Every part is true or false, never NULL, so that `not` means the same as in Python.
+missing. It can count events, though (journeys.logic.event_counts). Every part is true or false, never NULL, so that
+`not` means the same as in Python.
 """
 
 from collections.abc import Callable
@@ -12,10 +13,12 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import DateTimeField, Exists, F, JSONField, OuterRef, Q, Value
 
 from journeys.logic.condition_values import canonical
-from journeys.logic.conditions import ConditionError, validate
+from journeys.logic.conditions import ConditionError
+from journeys.logic.event_counts import validate_counting
 from journeys.logic.facts import CONTACT_COLUMNS
 from journeys.logic.instants import parse_instant
 from journeys.models.audience import ContactTag
+from journeys.models.event_counts import did
 from journeys.models.sql_values import (
     Sql,
     has_element_at,
@@ -37,28 +40,31 @@ SYMBOLS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 def matches(condition: Any, now: datetime) -> Q:
     """The contacts for whom `condition` holds at `now`, for `Contact.objects.filter`. Garbage matches nobody."""
     try:
-        validate(condition)
+        validate_counting(condition)
     except ConditionError:
         return NEVER
-    return _node(condition, now) if condition else ALWAYS
+    return _node(condition, now, _of_contact) if condition else ALWAYS
 
 
-def _node(node: dict[str, Any], now: datetime) -> Q:
+def _node(node: dict[str, Any], now: datetime, leaf: "Leaf") -> Q:
     match node:
         case {"all": parts}:
-            return _joined(parts, now, Q.AND)
+            return Q(*(_node(part, now, leaf) for part in parts), _connector=Q.AND)
         case {"any": parts}:
-            return _joined(parts, now, Q.OR)
+            return Q(*(_node(part, now, leaf) for part in parts), _connector=Q.OR)
         case {"not": part}:
-            return ~_node(part, now)
-    return _leaf(node["field"], node["op"], node.get("value", True), now)
+            return ~_node(part, now, leaf)
+        case {"did": name, "op": op, "value": times}:
+            where = _node(node["where"], now, _of_event) if node.get("where") else ALWAYS
+            since = _shift(now, -node["within_days"]) if "within_days" in node else None
+            return did(name, op, times, since, where)
+    return leaf(node["field"], node["op"], node.get("value", True), now)
 
 
-def _joined(parts: list[Any], now: datetime, connector: str) -> Q:
-    return Q(*(_node(part, now) for part in parts), _connector=connector)
+Leaf = Callable[[str, str, Any, datetime], Q]
 
 
-def _leaf(field: str, op: str, value: Any, now: datetime) -> Q:
+def _of_contact(field: str, op: str, value: Any, now: datetime) -> Q:
     match tuple(field.split(".")):
         case ("tags",) | ("user", "tags"):
             return _Tags().answer(op, value, now)
@@ -72,6 +78,21 @@ def _leaf(field: str, op: str, value: Any, now: datetime) -> Q:
             return _missing(op, value)
         case ("user", "attributes", *path) | ("user", *path) | path:
             return _Attribute(path).answer(op, value, now)
+
+
+def _of_event(field: str, op: str, value: Any, now: datetime) -> Q:
+    """As journeys.logic.facts.event_mapping has it: the event's own columns, then its properties."""
+    match tuple(field.removeprefix("event.").split(".")):
+        case ("occurred_at",) if field != "occurred_at":
+            return _InstantColumn("occurred_at").answer(op, value, now)
+        case ("name" | "message_id" as name,) if field != name:
+            return _TextColumn(name).answer(op, value, now)
+        case ("name" | "message_id" | "occurred_at", *_) if field.startswith("event."):
+            return _missing(op, value)
+        case ("properties", *path) if field.startswith("event."):
+            return _Attribute(path, "properties").answer(op, value, now)
+        case path:
+            return _Attribute(path, "properties").answer(op, value, now)
 
 
 def _missing(op: str, value: Any) -> Q:
@@ -152,9 +173,9 @@ class _Place:
 
 
 class _Attribute(_Place):
-    def __init__(self, path: list[str] | tuple[str, ...]) -> None:
-        self.path = path
-        json: Any = F("attributes")
+    def __init__(self, path: list[str] | tuple[str, ...], column: str = "attributes") -> None:
+        self.path, self.column = path, column
+        json: Any = F(column)
         for segment in path:
             json = member(json, segment)
         super().__init__(json)
@@ -163,7 +184,7 @@ class _Attribute(_Place):
         # Containment is what an index over the attributes can answer.
         for segment in reversed(self.path):
             value = {segment: value}
-        return Q(attributes__contains=value) if self.path else NEVER
+        return Q(**{f"{self.column}__contains": value}) if self.path else NEVER
 
 
 class _TextColumn(_Place):
