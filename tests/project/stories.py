@@ -1,8 +1,8 @@
 """The examples of docs/journeys.md: journeys as documents, and stories that are played in the engine.
 
 A story has a line for what comes and for what must have been executed: `TIME  ana does signup {…}`, `TIME  ana has {…}`
-(columns of the contact, and attributes), `TIME  NAME is switched off`, `TIME  ana: Step, Step (skipped)` with all that is
-executed of hers at that moment, `TIME  ana completed`.
+(columns of the contact, and attributes), `TIME  NAME is switched off`, `TIME  ana: Step, Step (skipped)` with all that
+is executed of hers at that moment, `TIME  ana completed`.
 """
 
 import json
