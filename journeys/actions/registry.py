@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from journeys.actions.base import Action, Config, ConfigError, OutsideAction
+from journeys.actions.contact import UpdateContact
 from journeys.actions.email import SendEmail
 from journeys.actions.flow_steps import AbSplit, Branch, ExitJourney
 from journeys.actions.push import SendPush
@@ -24,6 +25,7 @@ ACTIONS: Mapping[str, Action[Any]] = {
         ApplyTag(),
         RemoveTag(),
         GrantReward(),
+        UpdateContact(),
         TriggerWebhook(),
         ScheduleNextStep(),
         Branch(),

@@ -22,6 +22,7 @@ _WORDS = {
     "less_than_equal": "must be {le} or less",
     "string_too_short": "must have at least {min_length} character(s)",
     "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} entry",
     "too_long": "must have at most {max_length} entries",
     "string_pattern_mismatch": "must match {pattern}",
     "literal_error": "must be {expected}",

@@ -21,6 +21,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from journeys.admin.change_fields import ChangesField
 from journeys.admin.fields import ConditionField, DelayField, PairsField
 
 WORDS = {"mon": "Mon", "tue": "Tue", "wed": "Wed", "thu": "Thu", "fri": "Fri", "sat": "Sat", "sun": "Sun"}
@@ -72,6 +73,8 @@ def _field(name: str, info: FieldInfo, templates: Choices) -> forms.Field:
             return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget(), **options)
         case "pairs":
             return PairsField(**options)
+        case "changes":
+            return ChangesField(**options)
         case "tag":
             attrs = {"list": "known-tags", "autocomplete": "off"}
             return forms.CharField(widget=UnfoldAdminTextInputWidget(attrs=attrs), **options)

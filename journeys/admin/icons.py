@@ -7,6 +7,8 @@ ICONS = {
     "apply_tag": "new_label",
     "remove_tag": "label_off",
     "grant_reward": "redeem",
+    "update_contact": "edit_note",
+    "start_journey": "play_circle",
     "trigger_webhook": "webhook",
     "schedule_next": "schedule",
     "branch": "alt_route",

@@ -18,6 +18,7 @@ class Vocabulary:
     """Suggestions for one page; `templates` maps a channel to the names there are."""
 
     fields: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     templates: dict[str, list[str]] = field(default_factory=dict)
@@ -40,6 +41,7 @@ def known_events() -> tuple[set[str], set[str]]:
 
 def vocabulary() -> Vocabulary:
     """Everything that can be suggested now, in four queries."""
+    attributes = tuple(sorted(known_attributes()))
     columns = [f"user.{name}" for name in CONTACT_COLUMNS]
     names, properties = known_events()
     events = ["event.name", *(f"event.{name}" for name in sorted(properties))]
@@ -47,7 +49,8 @@ def vocabulary() -> Vocabulary:
     for channel, name in MessageTemplate.objects.values_list("channel", "name"):
         templates.setdefault(channel, []).append(name)
     return Vocabulary(
-        fields=(*sorted(known_attributes()), "tags", *columns, *events),
+        fields=(*attributes, "tags", *columns, *events),
+        attributes=attributes,
         events=tuple(sorted(names)),
         tags=tuple(Tag.objects.values_list("name", flat=True)[:SAMPLE]),
         templates={channel: sorted(set(names)) for channel, names in templates.items()},

@@ -52,7 +52,7 @@ def components() -> dict[str, dict[str, Any]]:
     models = [*(action.config_class for action in ACTIONS.values()), *(t.config_class for t in TRIGGERS.values())]
     named: dict[str, dict[str, Any]] = {"Condition": _condition(), "Json": JSON}
     for model in models:
-        named[model.__name__] = _config(model)
+        named |= _parts(model)
     return named
 
 
@@ -118,9 +118,14 @@ def _or_nothing(field: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [CONDITION, *nothing], "default": None, "description": field.get("description", "")}
 
 
-def _config(model: type[BaseModel]) -> dict[str, Any]:
+def _parts(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
+    """The config's schema, and those of what is inside it, by name."""
     schema = model.model_json_schema(ref_template=f"{REF}{{model}}")
-    schema.pop("$defs", None)
+    inside: dict[str, dict[str, Any]] = schema.pop("$defs", {})
+    return inside | {model.__name__: _config(model, schema)}
+
+
+def _config(model: type[BaseModel], schema: dict[str, Any]) -> dict[str, Any]:
     schema["title"] = model.__name__
     for field in schema.get("properties", {}).values():
         for hint in ("widget", "channel"):

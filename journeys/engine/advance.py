@@ -26,6 +26,7 @@ from journeys.engine import listening
 from journeys.engine.decision import Decision, Execution, Heard, Past, Run, retry_policy, retry_run
 from journeys.logic.effects import (
     ApplyTag,
+    ChangeAttribute,
     Delivered,
     Direction,
     EnterLane,
@@ -337,9 +338,11 @@ class _Walk:
                     direction = effect
                     continue
                 case ApplyTag(tag):
-                    person.tags.add(tag)
+                    person.tags |= {tag}
                 case RemoveTag(tag):
-                    person.tags.discard(tag)
+                    person.tags -= {tag}
+                case ChangeAttribute():
+                    person.change(effect)
                 case MarkChatDead(chat_id):
                     person.mark_chat_dead(chat_id)
             self.decision.effects.append((effect, key))

@@ -165,9 +165,11 @@ def decide(
 ) -> Decision:
     """Advance one run of a batch. What it raises is its own: it is tried again later, and in the end failed."""
     run = loaded.runs[number]
+    before = run.person.state
     try:
         return advance(run, loaded.flows, loaded.templates, now, outcome, go_on=go_on)
     except Exception as error:
+        run.person.state = before  # What its steps did is not written: other runs of the contact must not see it.
         logger.error("a run raised", extra={"user_journey": str(run.id)}, exc_info=error)
         if outcome is not None and go_on:
             # What was sent must not be sent again because of what comes behind it.

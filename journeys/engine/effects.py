@@ -1,5 +1,6 @@
 """Writing decisions down, set by set, in the caller's transaction. The caller holds the contacts' and runs' locks."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,11 +10,13 @@ from uuid import UUID
 
 from journeys.actions.base import Outgoing
 from journeys.engine.decision import SUSPECT_DEATHS, Decision
-from journeys.engine.poison import Poison
-from journeys.engine.sql import execute, insert, pipelined, transpose, unnest, update
+from journeys.engine.poison import Poison, told_apart
+from journeys.engine.sql import execute, insert, pipelined, query, transpose, unnest, update, uuids
 from journeys.engine.tally import append
+from journeys.logic.attributes import changed
 from journeys.logic.effects import (
     ApplyTag,
+    ChangeAttribute,
     Delivered,
     DropDevice,
     GrantReward,
@@ -71,6 +74,7 @@ def write(decisions: Sequence[Decision], now: datetime, token: UUID, lease_until
 def writing(decisions: Sequence[Decision], now: datetime) -> Iterator[None]:
     """Write what decisions say of everything but whose turn it is next, which the caller writes within."""
     rows = [execution for decision in decisions for execution in decision.executions.values()]
+    _write_attributes(decisions, now)
     with pipelined():
         executions = insert("step_executions", EXECUTION_COLUMNS, rows, KEEP_FINAL)
         _write_inside([pair for decision in decisions for pair in decision.effects], decisions, now)
@@ -106,6 +110,23 @@ def _write_inside(effects: Sequence[tuple[Any, UUID]], decisions: Sequence[Decis
             "WHERE contacts.id = dead.id AND telegram_chat_id = dead.chat",
             [now, *map(list, zip(*chats, strict=True))],
         )
+
+
+def _write_attributes(decisions: Iterable[Decision], now: datetime) -> None:
+    """Merge all changes to a contact into one UPDATE, over what is stored: a part of the batch may have been rejected
+    of which the decisions, too, know."""
+    changes: dict[UUID, list[ChangeAttribute]] = {}
+    for decision in decisions:
+        for effect, _ in decision.effects:
+            if isinstance(effect, ChangeAttribute):
+                changes.setdefault(decision.run.person.id, []).append(effect)
+    if not changes:
+        return
+    stored = query("SELECT id, attributes::text FROM contacts WHERE id = ANY(%s)", [uuids(changes)])
+    columns = {"id": "uuid", "attributes": "jsonb", "updated_at": "timestamptz"}
+    with told_apart():
+        rows = [(key, changed(json.loads(attributes), changes[key]), now) for key, attributes in stored]
+    update("contacts", columns, rows)
 
 
 def _write_tags(effects: Iterable[tuple[UUID, Any, UUID]], now: datetime) -> None:

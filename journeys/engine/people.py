@@ -13,6 +13,8 @@ from django.conf import settings
 
 from journeys.actions.base import ContactView, DeviceView
 from journeys.engine.sql import query, uuids
+from journeys.logic.attributes import changed
+from journeys.logic.effects import ChangeAttribute
 from journeys.logic.facts import ContactFacts, Facts, Lazy
 
 logger = logging.getLogger(__name__)
@@ -23,14 +25,26 @@ COLUMNS = (
 )
 
 
+State = tuple[ContactView, ContactFacts, frozenset[str]]
+
+
 @dataclass(slots=True)
 class Person:
-    """One contact. Tags change as steps do."""
+    """One contact. Tags and attributes change as steps do, for all runs of the batch that they are in."""
 
     view: ContactView
-    user: Mapping[str, Any]
-    tags: set[str] = field(default_factory=set)
+    user: ContactFacts
+    tags: frozenset[str] = frozenset()
     devices: list[DeviceView] = field(default_factory=list)
+
+    @property
+    def state(self) -> State:
+        """What steps change."""
+        return self.view, self.user, self.tags
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.view, self.user, self.tags = state
 
     @property
     def id(self) -> UUID:
@@ -50,6 +64,10 @@ class Person:
         if self.view.telegram_chat_id == chat_id:
             self.view = self.view._replace(telegram_dead=True)
 
+    def change(self, change: ChangeAttribute) -> None:
+        """Let later steps see a changed attribute. Raises NotCountable."""
+        self.user = self.user.with_attributes(changed(self.user["attributes"], (change,)))
+
     def facts(self, event: Mapping[str, Any], metadata: Mapping[str, Any], now: datetime) -> Facts:
         """What conditions and messages may look at. `event` is the run's own copy of what started it."""
         whole_event = Lazy(lambda: {**metadata, **event, "properties": metadata})
@@ -57,7 +75,7 @@ class Person:
 
     def facts_of(self, event: Mapping[str, Any], metadata: Mapping[str, Any], now: datetime) -> Facts:
         """The same, of an event as `event_mapping` makes it."""
-        return Facts(user=self.user, event=event, metadata=metadata, tags=frozenset(self.tags), now=now)
+        return Facts(user=self.user, event=event, metadata=metadata, tags=self.tags, now=now)
 
 
 def lock_people(ids: Collection[UUID]) -> dict[UUID, Person]:
@@ -88,8 +106,11 @@ def add_tags(people: Mapping[UUID, Person]) -> None:
         "SELECT contact_id, name FROM contact_tags JOIN tags ON tags.id = tag_id WHERE contact_id = ANY(%s)",
         [uuids(people)],
     )
+    tags: dict[UUID, set[str]] = {}
     for contact_id, name in rows:
-        people[contact_id].tags.add(name)
+        tags.setdefault(contact_id, set()).add(name)
+    for contact_id, names in tags.items():
+        people[contact_id].tags = frozenset(names)
 
 
 def add_devices(people: Mapping[UUID, Person]) -> None:

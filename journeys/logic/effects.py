@@ -29,6 +29,15 @@ class GrantReward:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeAttribute:
+    """Sets an attribute of the contact to `value`, increments it by `value`, or removes it."""
+
+    name: str
+    op: Literal["set", "increment", "unset"]
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleNext:
     """Replaces the following step's delay: minutes from now, or the next `at` on one of `days` (0 = Monday)."""
 
@@ -79,7 +88,7 @@ class Send:
 
 Direction = ScheduleNext | EnterLane | ExitRun
 """Where the run goes next, and when."""
-InsideEffect = ApplyTag | RemoveTag | GrantReward | DropDevice | MarkChatDead | Direction
+InsideEffect = ApplyTag | RemoveTag | GrantReward | ChangeAttribute | DropDevice | MarkChatDead | Direction
 Effect = InsideEffect | Send
 
 

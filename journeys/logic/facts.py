@@ -65,6 +65,10 @@ class ContactFacts(Mapping[str, Any]):
     def __init__(self, attributes: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
         self._attributes, self._columns = attributes, columns
 
+    def with_attributes(self, attributes: Mapping[str, Any]) -> "ContactFacts":
+        """The same contact with these attributes."""
+        return ContactFacts(attributes, self._columns)
+
     def __getitem__(self, name: str) -> Any:
         if name == "attributes":
             return self._attributes

@@ -25,7 +25,10 @@ FROM step_executions e JOIN user_journeys r ON r.id = e.user_journey_id JOIN con
 JOIN journeys j ON j.id = r.journey_id JOIN journey_steps s ON s.id = e.step_id"""
 TAGS = """
 SELECT c.user_id, t.name FROM contact_tags x JOIN contacts c ON c.id = x.contact_id JOIN tags t ON t.id = x.tag_id"""
-CONTACTS = "SELECT user_id, telegram_chat_id, timezone, attributes->>'plan', telegram_dead_at IS NOT NULL FROM contacts"
+CONTACTS = """
+SELECT user_id, telegram_chat_id, timezone, attributes->>'plan', (attributes->>'points')::int,
+       telegram_dead_at IS NOT NULL
+FROM contacts"""
 REWARDS = "SELECT c.user_id, w.value::int, w.granted_at FROM rewards w JOIN contacts c ON c.id = w.contact_id"
 MESSAGES = """
 SELECT c.user_id, m."to", COALESCE(m.payload->>'body', m.text), m.status, m.created_at, m.sent_at
@@ -68,7 +71,8 @@ def of_reference(reference: Reference) -> State:
             for run in runs for key, it in run.executions.items()
         },
         "contact": {
-            user: (it.columns["telegram_chat_id"], it.columns["timezone"], it.attributes.get("plan"), it.chat_is_dead)
+            user: (it.columns["telegram_chat_id"], it.columns["timezone"], _text(it.attributes.get("plan")),
+                   it.attributes.get("points"), it.chat_is_dead)
             for user, it in reference.contacts.items()
         },
         "tag": {(user, tag): True for user, contact in reference.contacts.items() for tag in contact.tags},
@@ -79,6 +83,10 @@ def of_reference(reference: Reference) -> State:
         "answer": dict(enumerate(reference.answers)),
         "clock": {"now": reference.now},
     }  # fmt: skip
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _run(run: Run) -> tuple[Any, ...]:

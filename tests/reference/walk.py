@@ -169,6 +169,11 @@ class Walk:
                 contact.tags.discard(config["tag"])
             case "grant_reward":
                 return self._grant(run, key, config["value"])
+            case "update_contact":
+                after = _changed(contact.attributes, config["changes"], run.properties)
+                if after is None:
+                    return self._fail(run, key)
+                contact.attributes = after
             case "schedule_next":
                 self._done(run, key, "success")
                 return self._behind(run, key, config)
@@ -246,7 +251,7 @@ class Walk:
         """Render the step's message, and send it."""
         contact = self.contacts[run.name[0]]
         by_telegram = "://" not in to
-        text = template.replace("{{ user.plan }}", contact.attributes.get("plan", ""))
+        text = template.replace("{{ user.plan }}", str(contact.attributes.get("plan", "")))
         text = text.replace("{{ user.user_id }}", run.name[0])
         if by_telegram and not to:
             return self._skip(run, key, "the contact has no Telegram chat")
@@ -299,3 +304,21 @@ class Walk:
         own = {"tags": sorted(contact.tags), **contact.attributes, **properties}
         event = {f"event.{name}": value for name, value in properties.items()}
         return own | event | {f"user.{name}": value for name, value in contact.attributes.items()}
+
+
+def _changed(
+    attributes: Mapping[str, Any], changes: list[Document], properties: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The attributes after the changes; None where something is to be added to what is no number."""
+    after = dict(attributes)
+    for change in changes:
+        name, value = change["attribute"], change.get("value")
+        if change["op"] == "unset":
+            after.pop(name, None)
+        elif change["op"] == "set":
+            after[name] = value.replace("{{ event.plan }}", properties.get("plan", "")) if value else value
+        elif isinstance(after.get(name, 0), int):
+            after[name] = after.get(name, 0) + value
+        else:
+            return None
+    return after

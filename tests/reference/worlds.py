@@ -39,14 +39,31 @@ ZONES = ("", "", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
 EVENTS = ("signup", "upgrade")
 HAPPENS = (*EVENTS, "click", "click")
 
-INSIDE = ("apply_tag", "remove_tag", "grant_reward", "grant_reward", "schedule_next", "schedule_next")
+INSIDE = (
+    "apply_tag", "remove_tag", "grant_reward", "grant_reward", "schedule_next", "schedule_next", "update_contact",
+    "update_contact",
+)  # fmt: skip
 OUTSIDE = ("send_telegram", "send_telegram", "send_telegram", "trigger_webhook", "trigger_webhook")
 KINDS = (*INSIDE, *OUTSIDE, "branch", "ab_split", "exit_journey", "wait_for_event", "wait_for_event")
 
 LEAVES = st.sampled_from(
     [{"field": "plan", "op": op, "value": plan} for op in ("eq", "ne") for plan in PLANS]
     + [{"field": "tags", "op": "contains", "value": tag} for tag in TAGS]
+    + [{"field": "user.points", "op": "ne", "value": 3}]
     + [{"field": "user.plan", "op": "exists", "value": False}, {"field": "event.plan", "op": "eq", "value": "vip"}]
+)
+CHANGES = st.lists(
+    st.sampled_from(
+        [
+            {"op": "increment", "attribute": name, "value": by}
+            for name, by in [("points", 1), ("points", 2), ("plan", 1)]
+        ]
+        + [{"op": "set", "attribute": "plan", "value": plan} for plan in (*PLANS, "{{ event.plan }}")]
+        + [{"op": "unset", "attribute": name} for name in ("plan", "points")]
+    ),
+    min_size=1,
+    max_size=2,
+    unique_by=lambda change: change["attribute"],
 )
 CONDITIONS = LEAVES | st.builds(lambda it: {"not": it}, LEAVES) | st.builds(
     lambda word, parts: {word: parts}, st.sampled_from(["all", "any"]), st.lists(LEAVES, min_size=1, max_size=2)
@@ -148,6 +165,8 @@ def configs(draw: Draw, kind: str, place: str) -> dict[str, Any]:
             return {"tag": draw(st.sampled_from(TAGS))}
         case "grant_reward":
             return {"reward_type": "points", "value": draw(st.integers(1, 3))}
+        case "update_contact":
+            return {"changes": draw(CHANGES)}
         case "send_telegram":
             # The second is empty, and so fails, for those without a plan.
             return {"message": draw(st.sampled_from([text, text, text, "{{ user.plan }}"]))}

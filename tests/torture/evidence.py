@@ -22,6 +22,8 @@ class Run:
     lane: str = ""
     tags: frozenset[str] = frozenset()
     rewards: tuple[tuple[str, Decimal], ...] = ()
+    count: int = 0
+    """The contact's attribute of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ def _runs() -> dict[str, Run]:
         "SELECT c.user_id, w.reward_type, w.value FROM rewards w JOIN contacts c ON c.id = w.contact_id ORDER BY 1, 2"
     ):
         runs[user_id].rewards += ((kind, value),)
+    for user_id, count in _rows("SELECT user_id, attributes ->> 'count' FROM contacts WHERE attributes ? 'count'"):
+        runs[user_id].count = int(count)
     return runs
 
 

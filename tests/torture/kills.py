@@ -12,7 +12,7 @@ from django.db import connection
 from journeys.engine.outcomes import MOST_UNRECORDED
 from tests.torture.evidence import gather
 from tests.torture.herd import Herd, Life, work_on
-from tests.torture.population import Person, course, crowd, enter, settle
+from tests.torture.population import Person, course, crowd, enter, say_ready, settle
 from tests.torture.promises import Case
 from tests.torture.stage import Stage, stage
 
@@ -62,7 +62,7 @@ def _kill_at_random(herd: Herd, people: list[Person], on: Stage, options: Option
     """People enter as others leave; a kill comes whenever so many more have left as chance wanted."""
     chance = random.Random(options.seed)
     moments = deque(sorted(chance.uniform(0, len(people) * 0.98) for _ in range(options.kills)))
-    waiting = deque(people)
+    waiting, entered = deque(people), deque[Person]()
     left, moved_at = 0, time.monotonic()
     while left < len(people) or moments:
         inside = _inside()
@@ -71,7 +71,9 @@ def _kill_at_random(herd: Herd, people: list[Person], on: Stage, options: Option
         while waiting and inside < WINDOW:
             lot = [waiting.popleft() for _ in range(min(LOT, len(waiting)))]
             enter(lot, on.clock())
+            entered.extend(lot)
             inside += len(lot)
+        say_ready([entered.popleft() for _ in range(min(chance.randrange(LOT), len(entered)))], on.clock())
         if moments and moments[0] <= left:
             moments.popleft()
             yield herd.kill(chance)

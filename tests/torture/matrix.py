@@ -15,13 +15,14 @@ from django.db import connections
 
 from journeys.engine import cycle
 from journeys.engine.ingest import Incoming, ingest
+from journeys.engine.sql import execute
 from journeys.models import Contact, Device, UserJourney
 from journeys.models.ids import new_id
 from tests.factories import make_journey
 from tests.torture.evidence import gather
 from tests.torture.herd import Herd, Life, say_who, work_on
 from tests.torture.points import INSIDE, OUTSIDE, SENT_UNRECORDED, arm
-from tests.torture.population import Course, email, lane, push, reward, step, tag, telegram, webhook, when
+from tests.torture.population import Course, email, increment, lane, push, reward, step, tag, telegram, webhook, when
 from tests.torture.promises import Case
 from tests.torture.stage import Stage, stage
 
@@ -31,8 +32,8 @@ HEALED_WITHIN_SECONDS = 120
 
 SENDS = ("send_email", "send_telegram", "send_push", "trigger_webhook")
 KINDS = (
-    *SENDS, "apply_tag", "remove_tag", "grant_reward", "schedule_next", "branch", "ab_split", "exit_journey",
-    "wait_for_event", "skip",
+    *SENDS, "apply_tag", "remove_tag", "grant_reward", "update_contact", "schedule_next", "branch", "ab_split",
+    "exit_journey", "wait_for_event", "skip",
 )  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def play(lease: int) -> Played:
         runs = _enter(all_cells, on)
         lives = {cell.user_id: _life_and_death(cell, runs[cell.user_id], on) for cell in all_cells}
         survivors = [cell for cell in all_cells if lives[cell.user_id].process.exitcode != -signal.SIGKILL]
-        Contact.objects.update(attributes={"turn": 1})  # What is rendered anew would show.
+        execute("""UPDATE contacts SET attributes = attributes || '{"turn": 1}'""")  # What is rendered anew would show.
         with Herd(2, partial(work_on, on.clock, 10)) as healers:
             _wait_until_healed()
         everybody = {life.name: life for life in (*lives.values(), *healers.lives)}
@@ -110,6 +111,7 @@ def _middle(kind: str, hook: str) -> dict[str, Any]:
         "apply_tag": tag("it", "it"),
         "remove_tag": step("it", "remove_tag", {"tag": "before"}),
         "grant_reward": reward("it", "points", "2.5"),
+        "update_contact": increment("it", "count", 5),
         "schedule_next": step("it", "schedule_next", {"delay_minutes": 1}),
         "branch": step("it", "branch", lanes=[lane("all", tag("in", "in"))]),
         "ab_split": step("it", "ab_split", lanes=[lane(name, tag(name, "in"), weight=1) for name in ("A", "B")]),
@@ -143,7 +145,8 @@ def course(cell: Cell, split: str) -> Course:
         case "branch" | "ab_split" | "wait_for_event":
             steps[split if cell.kind == "ab_split" else "in"] = "success"
             tags.add("in")
-    return Course("completed", {**steps, "after": "success"}, frozenset(tags | {"after"}), rewards)
+    count = 5 if cell.kind == "update_contact" else 0
+    return Course("completed", {**steps, "after": "success"}, frozenset(tags | {"after"}), rewards, count)
 
 
 def _life_and_death(cell: Cell, run_id: UUID, on: Stage) -> Life:

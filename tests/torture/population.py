@@ -12,6 +12,7 @@ from journeys.models.ids import new_id
 from tests.factories import make_journey
 from tests.torture.sinks import GONE
 
+READY = "ready"
 # What is rendered changes all the time: `turn` is one more after each kill.
 TURN = "turn {{ user.turn }} of {{ user.user_id }}"
 
@@ -48,12 +49,21 @@ def reward(name: str, what: str, value: str) -> dict[str, Any]:
     return step(name, "grant_reward", {"reward_type": what, "value": value})
 
 
+def increment(name: str, what: str, by: int) -> dict[str, Any]:
+    return step(name, "update_contact", {"changes": [{"op": "increment", "attribute": what, "value": by}]})
+
+
+def wait(name: str, event: str, minutes: int, **fields: Any) -> dict[str, Any]:
+    config = {"event": event, "timeout_minutes": minutes, "since": "journey_start"}
+    return step(name, "wait_for_event", config, **fields)
+
+
 def lane(name: str, *steps: dict[str, Any], **settings: Any) -> dict[str, Any]:
     return {"name": name, "steps": list(steps), **settings}
 
 
 def all_kinds(url: str) -> list[dict[str, Any]]:
-    """Each of the eight actions, skips, lanes, failures and an exit; `url` is where webhooks go."""
+    """Each action, skips, lanes, waits, failures and an exit; `url` is where webhooks go."""
     hook, gone = f"{url}/hook", f"{url}{GONE}"
     return [
         tag("entered", "inside"),
@@ -72,6 +82,10 @@ def all_kinds(url: str) -> list[dict[str, Any]]:
         ]),
         push("note"),
         reward("points", "points", "2.5"),
+        increment("count", "count", 1),
+        wait("ready", READY, 144_000, lanes=[lane("received", increment("came", "count", 1))], **when("ready", True)),
+        wait("silent", "never", 1, lanes=[lane("timed out", tag("quiet", "quiet"))], **when("ready", False)),
+        increment("again", "count", 1),
         step("left", "remove_tag", {"tag": "inside"}),
         step("leaves", "branch", lanes=[lane("yes", step("exit", "exit_journey"), **when("leaves", True))]),
         webhook("gone", gone, **when("gone", True)),
@@ -112,6 +126,11 @@ class Person:
         return self.number % 8 == 0
 
     @property
+    def ready(self) -> bool:
+        """They do READY some time after they entered; the others never do what is waited for."""
+        return self.number % 3 != 1
+
+    @property
     def gone(self) -> bool:
         return self.number % 16 == 1
 
@@ -132,6 +151,8 @@ class Course:
     steps: dict[str, str]
     tags: frozenset[str]
     rewards: tuple[tuple[str, Decimal], ...]
+    count: int = 0
+    """What was added to the attribute of that name."""
 
 
 def course(person: Person, split: str) -> Course:
@@ -139,8 +160,8 @@ def course(person: Person, split: str) -> Course:
     steps = dict(_steps(person, split))
     status = "exited" if "exit" in steps else "failed" if steps.get("doomed") == "failed" else "completed"
     vip = [("credit", Decimal(10))] if person.plan == "vip" else []
-    tags = {split.lower()} | ({"done"} if status == "completed" else set())
-    return Course(status, steps, frozenset(tags), (*vip, ("points", Decimal("2.5"))))
+    tags = {split.lower()} | ({"done"} if status == "completed" else set()) | (set() if person.ready else {"quiet"})
+    return Course(status, steps, frozenset(tags), (*vip, ("points", Decimal("2.5"))), 3 if person.ready else 2)
 
 
 def _steps(person: Person, split: str) -> Iterator[Step]:
@@ -154,7 +175,11 @@ def _steps(person: Person, split: str) -> Iterator[Step]:
     }[person.plan]
     yield from [("pause", yes), ("news", chat), ("test", yes)]
     yield from [("hook-a", yes), ("tag-a", yes)] if split == "A" else [("mail-b", mail), ("tag-b", yes)]
-    yield from [("note", device), ("points", yes), ("left", yes), ("leaves", yes)]
+    yield from [("note", device), ("points", yes), ("count", yes), ("again", yes)]
+    yield from [("ready", yes), ("came", yes), ("silent", no)] if person.ready else [
+        ("ready", no), ("silent", yes), ("quiet", yes)
+    ]  # fmt: skip
+    yield from [("left", yes), ("leaves", yes)]
     if person.leaves:
         yield "exit", yes
         return
@@ -178,7 +203,8 @@ def settle(people: Sequence[Person], url: str, now: datetime) -> Journey:
     contacts = [
         Contact(
             id=new_id(now), user_id=p.user_id, email=p.email, telegram_chat_id=p.chat, created_at=now, updated_at=now,
-            attributes={"plan": p.plan, "leaves": p.leaves, "gone": p.gone, "doomed": p.doomed, "turn": 0},
+            attributes={"plan": p.plan, "leaves": p.leaves, "gone": p.gone, "doomed": p.doomed, "ready": p.ready,
+                        "turn": 0},
         )
         for p in people
     ]  # fmt: skip
@@ -195,3 +221,8 @@ def settle(people: Sequence[Person], url: str, now: datetime) -> Journey:
 def enter(people: Iterable[Person], now: datetime) -> None:
     """They sign up: each starts a run."""
     ingest([Incoming(person.user_id, "signup", message_id=f"signup-{person.number}") for person in people], now)
+
+
+def say_ready(people: Iterable[Person], now: datetime) -> None:
+    """Those who do READY do it, wherever they are."""
+    ingest([Incoming(p.user_id, READY, message_id=f"ready-{p.number}") for p in people if p.ready], now)

@@ -57,7 +57,7 @@ def nothing_is_lost(case: Case) -> list[Breach]:
 
 
 def no_inside_effect_twice(case: Case) -> list[Breach]:
-    """Tags and rewards are those that the executions must have caused, and not one more."""
+    """Tags, rewards and what was added are those that the executions must have caused, and not one more."""
     breaches = []
     for user_id, meant in case.courses():
         run = case.evidence.runs[user_id]
@@ -65,6 +65,8 @@ def no_inside_effect_twice(case: Case) -> list[Breach]:
             breaches.append(f"{user_id} has the tags {sorted(run.tags)}, not {sorted(meant.tags)}")
         if run.rewards != meant.rewards:
             breaches.append(f"{user_id} has the rewards {run.rewards}, not {meant.rewards}")
+        if run.count != meant.count:
+            breaches.append(f"{user_id} has counted {run.count}, not {meant.count}")
     return breaches
 
 

@@ -28,7 +28,7 @@
         const fresh = root.querySelector("template").content.cloneNode(true);
         const button = root.querySelector("[data-add-pair]");
         button.before(fresh);
-        button.previousElementSibling.querySelector("input").focus();
+        button.previousElementSibling.querySelector("input, select").focus();
       } else if (event.target.closest("[data-remove-pair]")) {
         event.target.closest("[data-pair]").remove();
         root.querySelector("[data-add-pair]").focus();
