@@ -11,6 +11,7 @@ from journeys.actions.flow_steps import AbSplit, Branch, ExitJourney
 from journeys.actions.push import SendPush
 from journeys.actions.rewards import GrantReward
 from journeys.actions.scheduling import ScheduleNextStep
+from journeys.actions.starting import StartJourney
 from journeys.actions.tags import ApplyTag, RemoveTag
 from journeys.actions.telegram import SendTelegram
 from journeys.actions.waiting import WaitForEvent
@@ -26,6 +27,7 @@ ACTIONS: Mapping[str, Action[Any]] = {
         RemoveTag(),
         GrantReward(),
         UpdateContact(),
+        StartJourney(),
         TriggerWebhook(),
         ScheduleNextStep(),
         Branch(),

@@ -29,11 +29,12 @@ Choices = Callable[[str], list[tuple[str, str]]]
 
 
 def config_fields(
-    config_class: type[BaseModel], templates: Choices, without: Collection[str] = ()
+    config_class: type[BaseModel], choices: Choices, without: Collection[str] = ()
 ) -> dict[str, forms.Field]:
-    """A form field for each field of the config. `templates(channel)` lists the message templates to choose from."""
+    """A form field for each field of the config. `choices(what)` lists what there is to choose from: the message
+    templates of a channel, or journeys."""
     fields = config_class.model_fields
-    return {name: _field(name, info, templates) for name, info in fields.items() if name not in without}
+    return {name: _field(name, info, choices) for name, info in fields.items() if name not in without}
 
 
 def raw_config(config_class: type[BaseModel], entered: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def initial_config(config_class: type[BaseModel], raw: Mapping[str, Any]) -> dic
     }
 
 
-def _field(name: str, info: FieldInfo, templates: Choices) -> forms.Field:
+def _field(name: str, info: FieldInfo, choices: Choices) -> forms.Field:
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     hint = extra.get("widget")
     label = info.title or name.replace("_", " ").capitalize()
@@ -69,8 +70,11 @@ def _field(name: str, info: FieldInfo, templates: Choices) -> forms.Field:
             rows = 10 if hint == "html" else 4
             return forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": rows}), strip=False, **options)
         case "template":
-            choices = [("", "No template"), *templates(str(extra.get("channel", "")))]
-            return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget(), **options)
+            offered = [("", "No template"), *choices(str(extra.get("channel", "")))]
+            return forms.ChoiceField(choices=offered, widget=UnfoldAdminSelectWidget(), **options)
+        case "journey":
+            offered = [("", "Choose a journey…"), *choices("journey")]
+            return forms.ChoiceField(choices=offered, widget=UnfoldAdminSelectWidget(), **options)
         case "pairs":
             return PairsField(**options)
         case "changes":

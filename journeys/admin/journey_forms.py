@@ -47,7 +47,7 @@ class TypedForm(PlacedForm):
 
     def add_config(self, config_class: Any, words: Vocabulary, raw: Mapping[str, Any]) -> None:
         initial = initial_config(config_class, raw)
-        for name, field in config_fields(config_class, words.template_choices, without=self.elsewhere).items():
+        for name, field in config_fields(config_class, words.choices, without=self.elsewhere).items():
             self.fields[f"{self.group}-{name}"] = field
             self.initial[f"{self.group}-{name}"] = initial.get(name)
 

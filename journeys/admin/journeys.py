@@ -23,6 +23,7 @@ from journeys.admin.icons import icon_of
 from journeys.admin.readonly import TolerantChangeList, as_uuid
 from journeys.analytics import Numbers, journey_numbers
 from journeys.authoring.publish import delete_journey, set_active
+from journeys.authoring.starts import JourneyInUse
 from journeys.engine.clock import database_clock
 from journeys.engine.triggers import TRIGGERS
 from journeys.engine.wake import after_commit
@@ -222,8 +223,12 @@ class JourneyAdmin(ModelAdmin):
 
     def _delete(self, request: HttpRequest, journey: Journey) -> HttpResponse:
         key: UUID = journey.pk
-        self.log_deletions(request, Journey.objects.filter(pk=key))
-        runs = delete_journey(key)
+        try:
+            runs = delete_journey(key)
+        except JourneyInUse as error:
+            messages.error(request, f"“{journey.name}” {error}.")
+            return HttpResponseRedirect(reverse("admin:journeys_journey_change", args=[key]))
+        self.log_deletions(request, [journey])
         messages.success(request, f"“{journey.name}” and its {runs:,} runs are deleted.")
         return HttpResponseRedirect(reverse("admin:journeys_journey_changelist"))
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.template.utils import get_app_template_dirs
 
 from journeys.logic.facts import CONTACT_COLUMNS
-from journeys.models import Contact, Event, MessageTemplate, Tag
+from journeys.models import Contact, Event, Journey, MessageTemplate, Tag
 
 SAMPLE = 200
 EMAIL_FILES = Path("journeys") / "email"
@@ -22,9 +22,12 @@ class Vocabulary:
     tags: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     templates: dict[str, list[str]] = field(default_factory=dict)
+    journeys: tuple[tuple[str, str], ...] = ()
+    """Ids and names."""
 
-    def template_choices(self, channel: str) -> list[tuple[str, str]]:
-        return [(name, name) for name in self.templates.get(channel, [])]
+    def choices(self, what: str) -> list[tuple[str, str]]:
+        """What there is to choose from: `journey`, or the templates of that channel."""
+        return list(self.journeys) if what == "journey" else [(name, name) for name in self.templates.get(what, [])]
 
 
 def known_attributes() -> set[str]:
@@ -40,7 +43,7 @@ def known_events() -> tuple[set[str], set[str]]:
 
 
 def vocabulary() -> Vocabulary:
-    """Everything that can be suggested now, in four queries."""
+    """Everything that can be suggested now, in five queries."""
     attributes = tuple(sorted(known_attributes()))
     columns = [f"user.{name}" for name in CONTACT_COLUMNS]
     names, properties = known_events()
@@ -52,6 +55,7 @@ def vocabulary() -> Vocabulary:
         fields=(*attributes, "tags", *columns, *events),
         attributes=attributes,
         events=tuple(sorted(names)),
+        journeys=tuple((str(key), name) for key, name in Journey.objects.order_by("name").values_list("id", "name")),
         tags=tuple(Tag.objects.values_list("name", flat=True)[:SAMPLE]),
         templates={channel: sorted(set(names)) for channel, names in templates.items()},
     )

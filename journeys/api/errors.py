@@ -9,6 +9,7 @@ from rest_framework.views import exception_handler
 
 from journeys.authoring.faults import Fault, Faulty
 from journeys.authoring.publish import NameTaken
+from journeys.authoring.starts import JourneyInUse
 from journeys.engine.letters import CountChanged
 
 
@@ -34,6 +35,8 @@ def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
             return Response(as_json(exception.faults), status=status.HTTP_400_BAD_REQUEST)
         case NameTaken():
             return Response(as_json([Fault("name", str(exception))]), status=status.HTTP_409_CONFLICT)
+        case JourneyInUse():
+            return Response(as_json([Fault("", str(exception))]), status=status.HTTP_409_CONFLICT)
         case CountChanged():
             return Response(as_json([Fault("count", str(exception))]), status=status.HTTP_409_CONFLICT)
     response = exception_handler(exception, context)

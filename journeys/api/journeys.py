@@ -73,8 +73,9 @@ class JourneyView(ApiView):
         _change(journey_id, request.data, request)
         return answer(JourneyOut.of(_found(journey_id)))
 
-    @schema.operation("Delete a journey and its runs", answers={204: None}, refuses=(404,), tags=TAGS)
+    @schema.operation("Delete a journey and its runs", answers={204: None}, refuses=(404, 409), tags=TAGS)
     def delete(self, request: Request, journey_id: UUID) -> Response:
+        """Refused while another journey has a step that starts it."""
         try:
             delete_journey(journey_id)
         except Journey.DoesNotExist as error:

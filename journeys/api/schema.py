@@ -22,7 +22,7 @@ REASONS = {
     401: "No token, or one that is not valid.",
     403: "The permission is missing.",
     404: "There is no such thing.",
-    409: "The name is taken, or the count is not right any more.",
+    409: "The name is taken, the count is not right any more, or something else needs it.",
     410: "The contact was deleted.",
     413: "The body is larger than 1 MB.",
     415: "The body is not JSON.",

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.utils.text import slugify
@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from journeys.actions.registry import ACTIONS
 from journeys.authoring.bodies import JourneyBody, LaneBody, StepBody
-from journeys.authoring.document_faults import deeper_faults, faults_of
+from journeys.authoring.document_faults import deeper_faults, faults_of, journeys_named
 from journeys.authoring.faults import Fault, Faulty, faults_in
+from journeys.authoring.starts import KIND as STARTS
 from journeys.engine.triggers import unwrap
 from journeys.logic import json_values
 from journeys.models import Journey, JourneyStep
@@ -89,7 +90,7 @@ def parse(body: Any) -> JourneyDocument:
         trigger_config=unwrap(written.trigger_config),
         is_active=written.is_active,
         priority=written.priority,
-        steps=_ordered(written.steps, _keys(written.steps)),
+        steps=_ordered(written.steps, _Names(_keys(written.steps), journeys_named(written))),
     )
 
 
@@ -178,41 +179,53 @@ def definition(journey: Journey, steps: Sequence[JourneyStep]) -> dict[str, Any]
     }
 
 
-def _ordered(steps: Sequence[StepBody], keys: Mapping[int, str]) -> tuple[StepDocument, ...]:
+class _Names(NamedTuple):
+    """What a body leaves to be found out: each step's key, and the ids of the journeys that are started."""
+
+    keys: Mapping[int, str]
+    journeys: Mapping[str, UUID]
+
+    def config(self, step: StepBody) -> Mapping[str, Any]:
+        if step.action_type != STARTS:
+            return step.action_config
+        return {**step.action_config, "journey": str(self.journeys[step.action_config["journey"].strip()])}
+
+
+def _ordered(steps: Sequence[StepBody], names: _Names) -> tuple[StepDocument, ...]:
     """The steps by `order`, where given. Orders that are whole and distinct are kept, else the steps are counted."""
     orders = [step.order if step.order is not None else index for index, step in enumerate(steps)]
     keep = len(set(orders)) == len(steps)
     sequence = sorted(range(len(steps)), key=lambda index: orders[index])
     return tuple(
         StepDocument(
-            key=keys[id(steps[index])],
+            key=names.keys[id(steps[index])],
             name=steps[index].name.strip(),
             order=orders[index] if keep else number,
             action_type=steps[index].action_type,
-            action_config=steps[index].action_config,
+            action_config=names.config(steps[index]),
             delay_minutes=steps[index].delay_minutes,
             condition=steps[index].condition or None,
             on_failure=steps[index].on_failure,
             expires_after_minutes=steps[index].expires_after_minutes,
             is_active=steps[index].is_active,
-            lanes=_lanes(steps[index], keys),
+            lanes=_lanes(steps[index], names),
         )
         for number, index in enumerate(sequence)
     )
 
 
-def _lanes(step: StepBody, keys: Mapping[int, str]) -> tuple[LaneDocument, ...]:
+def _lanes(step: StepBody, names: _Names) -> tuple[LaneDocument, ...]:
     """The step's lanes; where it has always the same ones, all of those, in their order."""
-    lanes = [_lane(lane, keys) for lane in step.lanes]
-    names = ACTIONS[step.action_type].lane_names
-    if not names:
+    lanes = [_lane(lane, names) for lane in step.lanes]
+    always = ACTIONS[step.action_type].lane_names
+    if not always:
         return tuple(lanes)
     written = {lane.name: lane for lane in lanes}
-    return tuple(written.get(name, LaneDocument(name, None, None, ())) for name in names)
+    return tuple(written.get(name, LaneDocument(name, None, None, ())) for name in always)
 
 
-def _lane(lane: LaneBody, keys: Mapping[int, str]) -> LaneDocument:
-    return LaneDocument(lane.name.strip(), lane.condition or None, lane.weight, _ordered(lane.steps, keys))
+def _lane(lane: LaneBody, names: _Names) -> LaneDocument:
+    return LaneDocument(lane.name.strip(), lane.condition or None, lane.weight, _ordered(lane.steps, names))
 
 
 def _keys(steps: Sequence[StepBody]) -> dict[int, str]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -10,6 +11,8 @@ from journeys.actions.base import ConfigError
 from journeys.actions.registry import ACTIONS, CHANNELS, parse_config
 from journeys.authoring.bodies import MAX_STEPS, JourneyBody, LaneBody, StepBody
 from journeys.authoring.faults import Fault, faults_in_config
+from journeys.authoring.starts import KIND as STARTS
+from journeys.authoring.starts import ids_of
 from journeys.authoring.templates import missing_templates
 from journeys.engine.triggers import parse_trigger, unwrap
 from journeys.logic import json_values
@@ -25,7 +28,25 @@ def faults_of(written: JourneyBody) -> list[Fault]:
     """All that is wrong with a body of the right shape. Templates are asked for only when the rest is well."""
     steps = list(_walk(written.steps, "steps"))
     faults = [*_trigger_faults(written.trigger_type, written.trigger_config), *_faults_of_steps(steps)]
-    return faults or list(_template_faults(steps))
+    return faults or [*_template_faults(steps), *_start_faults(steps)]
+
+
+def journeys_named(written: JourneyBody) -> dict[str, UUID]:
+    """The journeys that steps start, by what the body calls them."""
+    return ids_of(_started(_walk(written.steps, "steps")).values())
+
+
+def _started(steps: Iterable[Placed]) -> dict[str, str]:
+    """What steps call the journeys that they start, by the paths of the steps."""
+    return {path: step.action_config["journey"].strip() for path, step in steps if step.action_type == STARTS}
+
+
+def _start_faults(steps: Sequence[Placed]) -> Iterator[Fault]:
+    started = _started(steps)
+    known = ids_of(started.values())
+    for path, name in started.items():
+        if name not in known:
+            yield Fault(f"{path}.action_config.journey", f"there is no journey {name!r:.110}")
 
 
 def deeper_faults(body: Any) -> Iterator[Fault]:

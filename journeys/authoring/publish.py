@@ -17,12 +17,14 @@ from django.db import IntegrityError, transaction
 from journeys.actions.base import WaitingAction
 from journeys.actions.registry import ACTIONS
 from journeys.authoring.document import (
+    DocumentError,
     JourneyDocument,
     StepDocument,
     definition,
     export,
     parse,
 )
+from journeys.authoring.starts import faults_of_starts, keep_if_started
 from journeys.engine import wake
 from journeys.engine.inside import delete_runs, look_again
 from journeys.engine.parking import park, unpark
@@ -55,7 +57,7 @@ class NameTaken(Exception):
 
 
 def create_journey(document: JourneyDocument, by: User | None, now: datetime) -> Journey:
-    """Make and publish a journey. Raises NameTaken."""
+    """Make and publish a journey. Raises NameTaken and DocumentError."""
     with transaction.atomic():
         journey = Journey(id=new_id(now), created_by=by, created_at=now)
         _write_settings(journey, document, now)
@@ -66,7 +68,8 @@ def create_journey(document: JourneyDocument, by: User | None, now: datetime) ->
 
 
 def save_journey(journey_id: UUID, document: JourneyDocument, by: User | None, now: datetime) -> Journey:
-    """Make the journey what the document says, and publish it. Raises Journey.DoesNotExist and NameTaken.
+    """Make the journey what the document says, and publish it. Raises Journey.DoesNotExist, NameTaken and
+    DocumentError.
 
     People inside go on with the new version; who waits at a step that changed is looked at again at once.
     """
@@ -103,19 +106,23 @@ def set_active(journey_id: UUID, active: bool, by: User | None, now: datetime) -
 
 
 def delete_journey(journey_id: UUID) -> int:
-    """Delete a journey with all its runs; how many those were. Raises Journey.DoesNotExist.
+    """Delete a journey with all its runs; how many those were.
+
+    Raises Journey.DoesNotExist, and JourneyInUse while another journey starts it.
 
     It is switched off first and its runs go in batches, so that no lock is held for long. Cut off in the middle, it
     is an inactive journey with fewer runs, and can be deleted again.
     """
     with transaction.atomic():
         journey = _lock(journey_id)
+        keep_if_started(journey_id)
         Journey.objects.filter(id=journey.id).update(is_active=False)
     runs = 0
     while gone := delete_runs(journey_id):
         runs += gone
     with transaction.atomic():
         journey = Journey.objects.select_for_update().get(id=journey_id)
+        keep_if_started(journey_id)
         runs += delete_runs(journey_id)  # what has come since the last batch
         for counts in (Tally, TallyTotal):
             counts.objects.filter(journey_id=journey_id).delete()
@@ -203,6 +210,8 @@ def _publish(journey: Journey, by: User | None, now: datetime) -> tuple[UUID, ..
     live = journey.live_version
     if live is not None and not _differs(live.definition, new):
         return ()
+    if faults := faults_of_starts(journey.id, new):
+        raise DocumentError(faults)
     journey.live_version = JourneyVersion.objects.create(
         id=new_id(now),
         journey=journey,

@@ -20,9 +20,9 @@ from journeys.actions.base import (
     TemplateSource,
     TransientError,
     WaitingAction,
-)
+)  # fmt: skip
 from journeys.actions.registry import ACTIONS
-from journeys.engine import listening
+from journeys.engine import listening, starting
 from journeys.engine.decision import Decision, Execution, Heard, Past, Run, retry_policy, retry_run
 from journeys.logic.effects import (
     ApplyTag,
@@ -205,6 +205,9 @@ class _Walk:
                 raise SkipStep("its condition does not hold")
             context = self.run.context(step, self._key(step), facts, self.templates)
             prepared = action.prepare(step.config, context)
+            starting.check(self.run, prepared.effects)
+        except starting.Busy:
+            self._rest(self.now + starting.BUSY)
         except SkipStep as skip:
             self._finish(step, ExecutionStatus.SKIPPED, {"reason": str(skip)})
         except PermanentError as error:

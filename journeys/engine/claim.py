@@ -25,6 +25,7 @@ from journeys.engine.people import Person, person_of
 from journeys.engine.poison import Poison, eighths, told_apart
 from journeys.engine.queue import DUE, JOURNEY_IS_ON
 from journeys.engine.sql import execute, query
+from journeys.engine.starting import lock_targets
 from journeys.logic.effects import Outcome
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def _claim(which: str, order: str, parameters: dict[str, Any], lease: Lease | No
         if not locked:
             return Claimed((), NO_LEASE)
         lease = lease or new_lease()
-        loaded = load(locked, people, journeys)
+        loaded = load(locked, people, journeys, targets=lock_targets(journeys))
         decisions = [_decide(row, loaded, number, now) for number, row in enumerate(locked)]
         hold(decisions, now)
         decisions = write_apart(decisions, now, lease)

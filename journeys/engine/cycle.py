@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from journeys.engine import wake
 from journeys.engine.breakers import learn
 from journeys.engine.claim import Claimed, claim, claim_one, claim_suspect
 from journeys.engine.clock import Clock
@@ -17,7 +18,7 @@ from journeys.engine.outage import persist
 from journeys.engine.record import record
 from journeys.engine.sql import query
 from journeys.engine.stopping import is_stopping
-from journeys.logic.effects import Outcome
+from journeys.logic.effects import Outcome, StartJourney
 from journeys.models import ExecutionStatus
 
 SUSPECTS_EVERY = 8
@@ -58,6 +59,8 @@ class Report:
 
     runs: int = 0
     steps: Counter[str] = field(default_factory=Counter)
+    starts: bool = False
+    """Whether a step started another journey."""
 
     @property
     def executed(self) -> int:
@@ -74,6 +77,7 @@ class Report:
     def note(self, decisions: Iterable[Decision]) -> None:
         for decision in decisions:
             self.steps.update(str(execution.status) for execution in decision.executions.values())
+            self.starts |= any(isinstance(effect, StartJourney) for effect, _ in decision.effects)
 
 
 def work(clock: Clock, limit: int, *, newest_first: bool = False) -> Report:
@@ -111,6 +115,8 @@ def execute(run_id: UUID, clock: Clock) -> Report | None:
         return None
     report = Report()
     _see_through(claimed, clock, report)
+    if report.starts:
+        wake.after_commit()
     return report
 
 

@@ -15,7 +15,7 @@ from journeys.engine.people import Person
 from journeys.engine.tally import Counted
 from journeys.logic.effects import InsideEffect, Outcome, Undelivered
 from journeys.logic.facts import Facts, event_mapping
-from journeys.logic.flow import Step
+from journeys.logic.flow import Flow, Step
 from journeys.logic.ids import execution_id
 from journeys.logic.limits import is_mine
 from journeys.logic.retry import RetryPolicy, retry_delay
@@ -57,6 +57,13 @@ class Heard(NamedTuple):
     properties: Mapping[str, Any]
 
 
+class Target(NamedTuple):
+    """A journey that steps may start, locked, with its flow, or what is wrong with it."""
+
+    journey: LiveJourney
+    flow: Flow | Exception
+
+
 @dataclass(slots=True)
 class Run:
     """A locked run with all that deciding needs."""
@@ -75,6 +82,8 @@ class Run:
     event: Mapping[str, Any]
     metadata: Mapping[str, Any]
     awaited: Awaited | None = None
+    targets: Mapping[UUID, Target | None] = field(default_factory=dict)
+    """What it may start; None for a journey that is just being changed."""
     past: dict[UUID, Past] = field(default_factory=dict)
     heard: list[Heard] = field(default_factory=list)
     """What came and is not looked at yet, in order; of very much, the first HEARD_AT_ONCE."""

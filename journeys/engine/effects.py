@@ -12,6 +12,7 @@ from journeys.actions.base import Outgoing
 from journeys.engine.decision import SUSPECT_DEATHS, Decision
 from journeys.engine.poison import Poison, told_apart
 from journeys.engine.sql import execute, insert, pipelined, query, transpose, unnest, update, uuids
+from journeys.engine.starting import start
 from journeys.engine.tally import append
 from journeys.logic.attributes import changed
 from journeys.logic.effects import (
@@ -68,6 +69,7 @@ def write(decisions: Sequence[Decision], now: datetime, token: UUID, lease_until
     """
     with writing(decisions, now):
         update("user_journeys", RUN_COLUMNS, [_run_row(decision, now, token, lease_until) for decision in decisions])
+    start(decisions, now)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from journeys.actions.base import Outgoing, TemplateText
 from journeys.actions.registry import ACTIONS
-from journeys.engine.decision import Awaited, Heard, Past, Run
+from journeys.engine.decision import Awaited, Heard, Past, Run, Target
 from journeys.engine.flows import LiveJourney, flows_of
 from journeys.engine.people import Person, add_devices, add_tags
 from journeys.engine.sql import query, transpose, uuids
@@ -79,9 +79,11 @@ def load(
     *,
     whole_past: Collection[UUID] = (),
     messages: Mapping[UUID, Outgoing] | None = None,
+    targets: Mapping[UUID, Target | None] | None = None,
 ) -> Loaded:
     """Runs with their flows, tags, devices and past. The past is read for those whose pointer doesn't say it all:
-    a retry, a dead lease, a wait, another version, and those named in `whole_past`. `messages` are at hand already."""
+    a retry, a dead lease, a wait, another version, and those named in `whole_past`. `messages` are at hand
+    already, `targets` the journeys that they may start."""
     versions = {row.version_id for row in rows} | {journeys[row.journey_id].version_id for row in rows}
     flows = flows_of(versions)
     compiled = [flow for flow in flows.values() if isinstance(flow, Flow)]
@@ -90,7 +92,7 @@ def load(
         add_tags(people)
     if any(action.needs_devices for action in actions):
         add_devices(people)
-    runs = [_run(row, people, journeys) for row in rows]
+    runs = [_run(row, people, journeys, targets or {}) for row in rows]
     eventful = {
         row.id
         for row in rows
@@ -105,7 +107,12 @@ def load(
     return Loaded(runs, flows, BatchTemplates())
 
 
-def _run(row: LockedRun, people: Mapping[UUID, Person], journeys: Mapping[UUID, LiveJourney]) -> Run:
+def _run(
+    row: LockedRun,
+    people: Mapping[UUID, Person],
+    journeys: Mapping[UUID, LiveJourney],
+    targets: Mapping[UUID, Target | None],
+) -> Run:
     return Run(
         id=row.id,
         journey=journeys[row.journey_id],
@@ -120,6 +127,7 @@ def _run(row: LockedRun, people: Mapping[UUID, Person], journeys: Mapping[UUID, 
         slot_at=row.slot_at,
         event=Lazy(lambda: json.loads(row.event)),
         metadata=json.loads(row.metadata),
+        targets=targets,
         awaited=Awaited(row.awaits_event, row.listens_from) if row.awaits_event is not None else None,
     )
 

@@ -17,6 +17,7 @@ from journeys.engine.load import RUN_COLUMNS, LockedRun, load
 from journeys.engine.people import lock_people
 from journeys.engine.poison import Poison, eighths, told_apart
 from journeys.engine.sql import query, uuids
+from journeys.engine.starting import lock_targets
 from journeys.logic.effects import Outcome
 from journeys.logic.ids import execution_id
 
@@ -79,7 +80,7 @@ def _record(
     if len(mine) < len(keys):  # Their lease ended and another worker took them, or their contact was deleted.
         logger.warning("outcomes came too late, or a second time", extra={"count": len(keys) - len(mine)})
     sends = {key: send for key in outcomes if (send := sent[key].send) is not None}
-    loaded = load(mine, people, journeys, messages=sends)
+    loaded = load(mine, people, journeys, messages=sends, targets=lock_targets(journeys))
     for run in loaded.runs:
         run.deaths = 0  # It got somewhere: those who died before did not die of what comes now.
     decisions = [

@@ -17,6 +17,7 @@ from django.db import transaction
 
 from journeys.actions.base import Outgoing, PermanentError, SkipStep, TransientError
 from journeys.actions.registry import ACTIONS
+from journeys.engine import starting
 from journeys.engine.breakers import learn
 from journeys.engine.clock import Clock
 from journeys.engine.decision import Decision, Execution, Run, retry_policy
@@ -31,6 +32,7 @@ from journeys.engine.people import lock_people
 from journeys.engine.poison import Poison, told_apart
 from journeys.engine.queue import REPLAYS
 from journeys.engine.sql import execute, query, update
+from journeys.engine.starting import lock_targets
 from journeys.engine.tally import Counted, append
 from journeys.logic.effects import Delivered, Outcome, Prepared, Undelivered
 from journeys.logic.flow import Flow, Step
@@ -177,7 +179,7 @@ def _fill(batch: _Batch, now: datetime, limit: int, only: list[UUID] | None) -> 
         f"WHERE e.id = ANY(%(ids)s) AND e.replay_at IS NOT NULL AND {_of('e')} FOR NO KEY UPDATE OF e SKIP LOCKED",
         {"now": now, "ids": [row[0] for row in peeked]},
     )
-    loaded = load([LockedRun(*row[4:]) for row in rows], people, journeys)
+    loaded = load([LockedRun(*row[4:]) for row in rows], people, journeys, targets=lock_targets(journeys))
     messages = outgoing(row[0] for row in rows)
     for (key, step_id, tries, *_), run in zip(rows, loaded.runs, strict=True):
         one = _Replay(key, run, step_id, _step(loaded, run, step_id), tries, messages.get(key), Decision(run))
@@ -219,6 +221,9 @@ def _begin(one: _Replay, loaded: Loaded, now: datetime) -> None:
         prepared = ACTIONS[one.step.action_type].prepare(
             one.step.config, one.run.context(one.step, one.id, one.run.facts(now), loaded.templates)
         )
+        starting.check(one.run, prepared.effects)
+    except starting.Busy:
+        one.put_off(Turn(now + starting.BUSY, is_slot=False))
     except SkipStep as skip:
         _finish(one, ExecutionStatus.SKIPPED, {"reason": str(skip)}, now)
     except PermanentError as error:
@@ -311,3 +316,4 @@ def _write(batch: _Batch, replays: Iterable[_Replay], now: datetime) -> None:
                 for one in replays
             ],
         )
+    starting.start([one.decision for one in replays], now)

@@ -38,6 +38,14 @@ class ChangeAttribute:
 
 
 @dataclass(frozen=True, slots=True)
+class StartJourney:
+    """The contact enters that journey, with this metadata."""
+
+    journey_id: UUID
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleNext:
     """Replaces the following step's delay: minutes from now, or the next `at` on one of `days` (0 = Monday)."""
 
@@ -88,7 +96,9 @@ class Send:
 
 Direction = ScheduleNext | EnterLane | ExitRun
 """Where the run goes next, and when."""
-InsideEffect = ApplyTag | RemoveTag | GrantReward | ChangeAttribute | DropDevice | MarkChatDead | Direction
+InsideEffect = (
+    ApplyTag | RemoveTag | GrantReward | ChangeAttribute | StartJourney | DropDevice | MarkChatDead | Direction
+)
 Effect = InsideEffect | Send
 
 

@@ -92,6 +92,10 @@ class Flow:
     def __contains__(self, step_id: UUID) -> bool:
         return step_id in self._places
 
+    def every_step(self) -> Iterator[Step]:
+        """All steps, those in lanes too."""
+        return (place.row[place.number] for place in self._places.values())
+
     @property
     def first(self) -> Step | None:
         return self.steps[0] if self.steps else None

@@ -21,6 +21,7 @@ class Version:
         self.first = first_of(steps)
         self.steps = {step["key"]: step for step in _all(steps)}
         self.behind = _links(steps, None)
+        self.starts = started_by(steps)
 
     def timing(self, key: str) -> Any:
         """What says when who is at that step is due."""
@@ -29,6 +30,13 @@ class Version:
 
     def delay(self, key: str) -> int | None:
         return self.steps[key].get("delay_minutes", 0) if key in self.steps else None
+
+
+def started_by(steps: Sequence[Document]) -> set[str]:
+    """The journeys that steps start, those that are switched off too."""
+    inner = [started_by(lane["steps"]) for step in steps for lane in step.get("lanes", ())]
+    own = {step["action_config"]["journey"] for step in steps if step["action_type"] == "start_journey"}
+    return own.union(*inner)
 
 
 def _on(steps: Sequence[Document]) -> list[Document]:

@@ -8,7 +8,7 @@ import logging
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -16,13 +16,15 @@ from unittest import mock
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.test import override_settings
 
 from journeys.actions import flow_steps, telegram, webhook
 from journeys.actions.base import Outgoing, PermanentError, StepContext, TransientError
 from journeys.actions.rewards import GrantReward
-from journeys.authoring.document import parse
+from journeys.authoring.document import DocumentError, parse
 from journeys.authoring.publish import create_journey, delete_journey, patch_journey, set_active
+from journeys.authoring.starts import JourneyInUse
 from journeys.engine import advance, apart, claim, cycle, decision, flows, record
 from journeys.engine.contacts import delete_contact, upsert_contact
 from journeys.engine.housekeeping import minute
@@ -74,13 +76,16 @@ class Engine:
             self.answers.append((answer.status, [self._names[str(key)] for key in answer.started]))
 
     def edit(self, name: str, steps: Iterable[Document]) -> None:
-        patch_journey(self._journeys[name], {"steps": list(steps)}, None, self.now)
+        with suppress(DocumentError), transaction.atomic():
+            patch_journey(self._journeys[name], {"steps": list(steps)}, None, self.now)
 
     def switch(self, name: str, on: bool) -> None:
         set_active(self._journeys[name], on, None, self.now)
 
     def remove(self, name: str) -> None:
-        delete_journey(self._journeys.pop(name))
+        with suppress(JourneyInUse):
+            delete_journey(self._journeys[name])
+            del self._journeys[name]
 
     def has(self, name: str) -> bool:
         return name in self._journeys

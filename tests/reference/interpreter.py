@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from tests.reference.documents import MINUTE, Version, holds
+from tests.reference.documents import MINUTE, Version, holds, started_by
 from tests.reference.script import Document, Happens
 from tests.reference.state import Came, Contact, Journey, Name, Run
 from tests.reference.walk import SUSPECT, Walk
@@ -85,9 +85,28 @@ class Reference(Walk):
         self.runs[name].began_with = came
         self.counts[name[1], "", "started"] += 1
 
+    def let_in(self) -> None:
+        """Let those enter whose steps start another journey: after all runs of a batch have gone as far as they go."""
+        for run, key, config in self.entering:
+            journey, user = self.journeys[config["journey"]], run.name[0]
+            inside = self.runs.get((user, journey.name))
+            if not journey.on:
+                run.executions[key].note = "it is switched off"
+            elif inside:
+                is_in = inside.status == "active"
+                run.executions[key].note = "they are in it already" if is_in else "they were in it before"
+            else:
+                brought = config.get("metadata", {})
+                plan = {it: brought[it].replace("{{ event.plan }}", run.properties.get("plan", "")) for it in brought}
+                self._start((user, journey.name), journey.version, Came("start_journey", plan, self.now))
+        self.entering = []
+
     def edit(self, name: str, steps: Iterable[Document]) -> None:
+        steps = tuple(steps)
+        if any(other not in self.journeys for other in started_by(steps)):
+            return  # Refused.
         journey = self.journeys[name]
-        old, journey.version = journey.version, Version(tuple(steps))
+        old, journey.version = journey.version, Version(steps)
         for run in self._inside(name):
             changed = run.at in old.steps and old.timing(run.at) != journey.version.timing(run.at)
             if changed and not run.taken and run.tries == 0:  # Who waits there is looked at again at once.
@@ -108,6 +127,8 @@ class Reference(Walk):
                 run.due, run.parked = None, run.due or run.parked
 
     def remove(self, name: str) -> None:
+        if any(name in it.version.starts for it in self.journeys.values() if it.name != name):
+            return  # Refused.
         del self.journeys[name]
         self.runs = {key: run for key, run in self.runs.items() if key[1] != name}
         self.counts = Counter({key: count for key, count in self.counts.items() if key[0] != name})
@@ -150,6 +171,7 @@ class Reference(Walk):
             among_suspects = bool(suspects) and (among_suspects or not ordinary)
             batch = self._claimed(suspects, 1, turns) if among_suspects else self._claimed(ordinary, limit, turns)
             sending, number = [run for run in batch if self.claim(run)], 0
+            self.let_in()
             while sending:
                 number += 1
                 if dies_at == ("claimed", number):
@@ -163,6 +185,7 @@ class Reference(Walk):
                     break
                 left = [run for run in sending if self.runs.get(run.name) is run]
                 sending = [run for run in self._in_turn(left, turns) if self.record(run, outcomes[run.name])]
+                self.let_in()
         for run in self.runs.values():
             run.held = False
 

@@ -34,6 +34,7 @@ class Walk:
         self.answers: list[tuple[str, list[str]]] = []
         self.answered: dict[tuple[str, str], list[str]] = {}
         self.came: dict[str, list[Came]] = {}
+        self.entering: list[tuple[Run, str, Document]] = []
         self.counts: Counter[tuple[str, str, str]] = Counter()  # Journey, step or "", what.
 
     def claim(self, run: Run) -> bool:
@@ -174,6 +175,8 @@ class Walk:
                 if after is None:
                     return self._fail(run, key)
                 contact.attributes = after
+            case "start_journey":
+                self.entering.append((run, key, config))
             case "schedule_next":
                 self._done(run, key, "success")
                 return self._behind(run, key, config)

@@ -46,6 +46,9 @@ INSIDE = (
 OUTSIDE = ("send_telegram", "send_telegram", "send_telegram", "trigger_webhook", "trigger_webhook")
 KINDS = (*INSIDE, *OUTSIDE, "branch", "ab_split", "exit_journey", "wait_for_event", "wait_for_event")
 
+STARTING = {"J2": ("start_journey", "start_journey")}
+"""Only one of them starts the other: circles are tried in tests/authoring/test_starts.py."""
+
 LEAVES = st.sampled_from(
     [{"field": "plan", "op": op, "value": plan} for op in ("eq", "ne") for plan in PLANS]
     + [{"field": "tags", "op": "contains", "value": tag} for tag in TAGS]
@@ -123,7 +126,7 @@ def rows(draw: Draw, journey: str, keys: list[str], depth: int = 0, least: int =
 @st.composite
 def steps(draw: Draw, journey: str, keys: list[str], depth: int) -> Step:
     key = keys.pop()
-    kind = draw(st.sampled_from(KINDS))
+    kind = draw(st.sampled_from(KINDS + STARTING.get(journey, ())))
     step = {"key": key, "name": key, "action_type": kind, "action_config": draw(configs(kind, f"{journey}/{key}"))}
     step |= {"delay_minutes": draw(DELAYS)}
     if draw(RARELY):
@@ -167,6 +170,9 @@ def configs(draw: Draw, kind: str, place: str) -> dict[str, Any]:
             return {"reward_type": "points", "value": draw(st.integers(1, 3))}
         case "update_contact":
             return {"changes": draw(CHANGES)}
+        case "start_journey":
+            plan = draw(st.sampled_from(["", "vip", "{{ event.plan }}"]))
+            return {"journey": "J1"} | ({"metadata": {"plan": plan}} if plan else {})
         case "send_telegram":
             # The second is empty, and so fails, for those without a plan.
             return {"message": draw(st.sampled_from([text, text, text, "{{ user.plan }}"]))}

@@ -24,6 +24,8 @@ class Run:
     rewards: tuple[tuple[str, Decimal], ...] = ()
     count: int = 0
     """The contact's attribute of that name."""
+    others: tuple[str, ...] = ()
+    """The statuses of the runs that a step of it started. Their executions are among `steps`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Recorded:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     runs: dict[str, Run]
-    """By `user_id`: everybody is in one journey."""
+    """By `user_id`: everybody is in one journey, and in those that it starts."""
     counted: Counter[tuple[str, str]]
     """What metrics say: (step's name, or empty for runs; what)."""
     deliveries: dict[tuple[str, str], list[Delivery]]
@@ -63,10 +65,14 @@ def _rows(statement: str) -> list[tuple[Any, ...]]:
 
 def _runs() -> dict[str, Run]:
     rows = _rows(
-        "SELECT c.user_id, r.status, r.failure_reason FROM user_journeys r JOIN contacts c ON c.id = r.contact_id"
+        "SELECT c.user_id, r.status, r.failure_reason, r.event ->> 'name' = 'start_journey' "
+        "FROM user_journeys r JOIN contacts c ON c.id = r.contact_id"
     )
-    runs = {user_id: Run(user_id, status, reason) for user_id, status, reason in rows}
-    if len(runs) < len(rows):
+    runs = {user_id: Run(user_id, status, reason) for user_id, status, reason, is_other in rows if not is_other}
+    for user_id, status, _, is_other in rows:
+        if is_other:
+            runs[user_id].others += (status,)
+    if len(runs) + sum(len(run.others) for run in runs.values()) < len(rows):
         raise AssertionError("somebody is in two runs")
     for user_id, name, status, chosen in _rows(
         "SELECT c.user_id, s.name, e.status, CASE WHEN s.action_type = 'ab_split' THEN e.result ->> 'lane' END "

@@ -22,7 +22,20 @@ from tests.factories import make_journey
 from tests.torture.evidence import gather
 from tests.torture.herd import Herd, Life, say_who, work_on
 from tests.torture.points import INSIDE, OUTSIDE, SENT_UNRECORDED, arm
-from tests.torture.population import Course, email, increment, lane, push, reward, step, tag, telegram, webhook, when
+from tests.torture.population import (
+    MORE,
+    Course,
+    email,
+    increment,
+    lane,
+    push,
+    reward,
+    step,
+    tag,
+    telegram,
+    webhook,
+    when,
+)
 from tests.torture.promises import Case
 from tests.torture.stage import Stage, stage
 
@@ -32,8 +45,8 @@ HEALED_WITHIN_SECONDS = 120
 
 SENDS = ("send_email", "send_telegram", "send_push", "trigger_webhook")
 KINDS = (
-    *SENDS, "apply_tag", "remove_tag", "grant_reward", "update_contact", "schedule_next", "branch", "ab_split",
-    "exit_journey", "wait_for_event", "skip",
+    *SENDS, "apply_tag", "remove_tag", "grant_reward", "update_contact", "start_journey", "schedule_next", "branch",
+    "ab_split", "exit_journey", "wait_for_event", "skip",
 )  # fmt: skip
 
 
@@ -92,6 +105,7 @@ def _enter(all_cells: list[Cell], on: Stage) -> dict[str, UUID]:
             id=new_id(now), user_id=cell.user_id, created_at=now, updated_at=now, **address
         )
         Device.objects.create(id=new_id(now), contact=contact, kind="fcm", token=f"token-{number}", created_at=now)
+    make_journey(MORE, [increment("more", "count", 1)], trigger_type="upgrade", now=now)
     for kind in KINDS:
         middle = _middle(kind, f"{on.ports.url}/hook")
         journey = make_journey(kind, [tag("before", "before"), middle, tag("after", "after")], now=now)
@@ -112,6 +126,7 @@ def _middle(kind: str, hook: str) -> dict[str, Any]:
         "remove_tag": step("it", "remove_tag", {"tag": "before"}),
         "grant_reward": reward("it", "points", "2.5"),
         "update_contact": increment("it", "count", 5),
+        "start_journey": step("it", "start_journey", {"journey": MORE}),
         "schedule_next": step("it", "schedule_next", {"delay_minutes": 1}),
         "branch": step("it", "branch", lanes=[lane("all", tag("in", "in"))]),
         "ab_split": step("it", "ab_split", lanes=[lane(name, tag(name, "in"), weight=1) for name in ("A", "B")]),
@@ -142,11 +157,16 @@ def course(cell: Cell, split: str) -> Course:
             tags.clear()
         case "grant_reward":
             rewards = (("points", Decimal("2.5")),)
+        case "start_journey":
+            steps["more"] = "success"
         case "branch" | "ab_split" | "wait_for_event":
             steps[split if cell.kind == "ab_split" else "in"] = "success"
             tags.add("in")
-    count = 5 if cell.kind == "update_contact" else 0
-    return Course("completed", {**steps, "after": "success"}, frozenset(tags | {"after"}), rewards, count)
+    steps["after"] = "success"
+    tags.add("after")
+    count = {"update_contact": 5, "start_journey": 1}.get(cell.kind, 0)
+    others = ("completed",) if cell.kind == "start_journey" else ()
+    return Course("completed", steps, frozenset(tags), rewards, count, others)
 
 
 def _life_and_death(cell: Cell, run_id: UUID, on: Stage) -> Life:

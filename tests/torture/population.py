@@ -13,6 +13,7 @@ from tests.factories import make_journey
 from tests.torture.sinks import GONE
 
 READY = "ready"
+MORE = "More"
 # What is rendered changes all the time: `turn` is one more after each kill.
 TURN = "turn {{ user.turn }} of {{ user.user_id }}"
 
@@ -85,6 +86,7 @@ def all_kinds(url: str) -> list[dict[str, Any]]:
         increment("count", "count", 1),
         wait("ready", READY, 144_000, lanes=[lane("received", increment("came", "count", 1))], **when("ready", True)),
         wait("silent", "never", 1, lanes=[lane("timed out", tag("quiet", "quiet"))], **when("ready", False)),
+        step("more", "start_journey", {"journey": MORE}),
         increment("again", "count", 1),
         step("left", "remove_tag", {"tag": "inside"}),
         step("leaves", "branch", lanes=[lane("yes", step("exit", "exit_journey"), **when("leaves", True))]),
@@ -153,6 +155,8 @@ class Course:
     rewards: tuple[tuple[str, Decimal], ...]
     count: int = 0
     """What was added to the attribute of that name."""
+    others: tuple[str, ...] = ()
+    """How the runs end that a step of it starts; their steps are among `steps`."""
 
 
 def course(person: Person, split: str) -> Course:
@@ -161,7 +165,9 @@ def course(person: Person, split: str) -> Course:
     status = "exited" if "exit" in steps else "failed" if steps.get("doomed") == "failed" else "completed"
     vip = [("credit", Decimal(10))] if person.plan == "vip" else []
     tags = {split.lower()} | ({"done"} if status == "completed" else set()) | (set() if person.ready else {"quiet"})
-    return Course(status, steps, frozenset(tags), (*vip, ("points", Decimal("2.5"))), 3 if person.ready else 2)
+    return Course(
+        status, steps, frozenset(tags), (*vip, ("points", Decimal("2.5"))), 5 if person.ready else 4, ("completed",)
+    )
 
 
 def _steps(person: Person, split: str) -> Iterator[Step]:
@@ -176,6 +182,7 @@ def _steps(person: Person, split: str) -> Iterator[Step]:
     yield from [("pause", yes), ("news", chat), ("test", yes)]
     yield from [("hook-a", yes), ("tag-a", yes)] if split == "A" else [("mail-b", mail), ("tag-b", yes)]
     yield from [("note", device), ("points", yes), ("count", yes), ("again", yes)]
+    yield from [("more", yes), ("more-count", yes), ("more-wait", yes)]
     yield from [("ready", yes), ("came", yes), ("silent", no)] if person.ready else [
         ("ready", no), ("silent", yes), ("quiet", yes)
     ]  # fmt: skip
@@ -215,6 +222,8 @@ def settle(people: Sequence[Person], url: str, now: datetime) -> Journey:
         if p.token
     ]
     Device.objects.bulk_create(devices, batch_size=1000)
+    rest = [increment("more-count", "count", 1), increment("more-wait", "count", 1) | {"delay_minutes": 1}]
+    make_journey(MORE, rest, trigger_type="upgrade", now=now)
     return make_journey("Torture", all_kinds(url), now=now)
 
 

@@ -50,6 +50,8 @@ def nothing_is_lost(case: Case) -> list[Breach]:
         run = runs[user_id]
         if run.status != meant.status:
             breaches.append(f"{user_id} is {run.status}, not {meant.status}: {run.reason}")
+        elif run.others != meant.others:
+            breaches.append(f"{user_id} is {run.others} in what was started, not {meant.others}")
         elif run.steps != meant.steps:
             odd = set(run.steps.items()) ^ set(meant.steps.items())
             breaches.append(f"{user_id} differs in {sorted(odd)}")
@@ -74,8 +76,8 @@ def counts_are_exact(case: Case) -> list[Breach]:
     """What is counted, of runs and of each step, is what the courses say."""
     meant: Counter[tuple[str, str]] = Counter()
     for _, one in case.courses():
-        meant["", "started"] += 1
-        meant["", one.status] += 1
+        meant["", "started"] += 1 + len(one.others)
+        meant.update(("", status) for status in (one.status, *one.others))
         meant.update(one.steps.items())
     counted = case.evidence.counted
     return [
@@ -87,7 +89,7 @@ def counts_are_exact(case: Case) -> list[Breach]:
 
 def who_entered_is_somewhere(case: Case) -> list[Breach]:
     """Entered = active + paused + completed + failed + exited, and no active run is forgotten."""
-    statuses = Counter(run.status for run in case.evidence.runs.values())
+    statuses = Counter(status for run in case.evidence.runs.values() for status in (run.status, *run.others))
     entered = case.evidence.counted["", "started"]
     breaches = [] if statuses.total() == entered else [f"{entered} entered, and there are {dict(statuses)}"]
     return breaches + ([f"{case.evidence.idle} active runs wait for nothing"] if case.evidence.idle else [])
