@@ -33,19 +33,19 @@ def make_journey(
     is_active: bool = True,
     priority: int = 0,
     now: datetime = NOON,
+    **settings: Any,
 ) -> Journey:
-    """A published journey; `steps` as in the API's body."""
-    document = parse(
-        {
-            "name": name,
-            "trigger_type": trigger_type,
-            "trigger_config": dict(trigger_config or {}),
-            "is_active": is_active,
-            "priority": priority,
-            "steps": [dict(step) for step in steps],
-        }
-    )
-    return create_journey(document, by=None, now=now)
+    """A published journey; `steps` and further `settings` as in the API's body."""
+    document = document_of(
+        name=name, steps=[dict(step) for step in steps], trigger_type=trigger_type, is_active=is_active,
+        trigger_config=dict(trigger_config or {}), priority=priority, **settings,
+    )  # fmt: skip
+    return create_journey(parse(document), by=None, now=now)
+
+
+def document_of(**settings: Any) -> dict[str, Any]:
+    """A journey's document."""
+    return {"name": "Onboarding", "trigger_type": "signup", "steps": []} | settings
 
 
 def operator(*permissions: str, username: str = "operator", superuser: bool = False) -> User:

@@ -203,6 +203,8 @@ class OutsideAction(Action[C]):
 
     needs_tags = True
     channel: ClassVar[str]
+    is_message: ClassVar[bool] = True
+    """Whether it talks to the contact, and so keeps a journey's quiet hours."""
     concurrency: ClassVar[int] = 8
     """How many messages of this channel are sent at once by one worker."""
 

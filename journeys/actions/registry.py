@@ -42,6 +42,12 @@ CHANNELS: Mapping[str, OutsideAction[Any]] = {
 }
 
 
+def is_message(kind: str) -> bool:
+    """Whether an action of that kind talks to the contact."""
+    action = ACTIONS.get(kind)
+    return isinstance(action, OutsideAction) and action.is_message
+
+
 def parse_config(kind: str, raw: Mapping[str, Any]) -> Config:
     """The typed config of an action of that kind. Raises ConfigError, also for an unknown kind."""
     action = ACTIONS.get(kind)

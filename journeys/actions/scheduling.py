@@ -4,15 +4,27 @@ import re
 from datetime import time
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from journeys.actions.base import Action, Config, StepContext
 from journeys.logic.effects import Prepared, ScheduleNext
-from journeys.logic.timing import MAX_DELAY_MINUTES
+from journeys.logic.timing import MAX_DELAY_MINUTES, WEEKDAYS
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 
+
+def _time_of_day(value: str) -> str:
+    if not _TIME.fullmatch(value):
+        raise ValueError("must be a time of day such as 09:00")
+    return value
+
+
+TimeOfDay = Annotated[
+    str,
+    AfterValidator(_time_of_day),
+    WithJsonSchema({"type": "string", "pattern": f"^{_TIME.pattern}$", "examples": ["09:00"]}),
+]
+"""HH:MM, from 00:00 to 23:59."""
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -20,7 +32,7 @@ class ScheduleConfig(Config):
     delay_minutes: Annotated[int, Field(ge=0, le=MAX_DELAY_MINUTES)] | None = Field(
         default=None, title="Minutes from now", description="How long the next step waits."
     )
-    at: str | None = Field(
+    at: TimeOfDay | None = Field(
         default=None,
         title="Time of day",
         description="Or the next time it is this late where the contact is, such as 09:00.",
@@ -36,9 +48,7 @@ class ScheduleConfig(Config):
 
     @field_validator("at")
     @classmethod
-    def _time_of_day(cls, at: str | None, info: ValidationInfo) -> str | None:
-        if at is not None and not _TIME.fullmatch(at):
-            raise ValueError("must be a time of day such as 09:00")
+    def _instead_of_minutes(cls, at: str | None, info: ValidationInfo) -> str | None:
         if at is not None and info.data.get("delay_minutes") is not None:
             raise ValueError("give either minutes from now or a time of day, not both")
         return at

@@ -81,6 +81,7 @@ class TriggerWebhook(OutsideAction[WebhookConfig]):
     description = "POSTs the contact and this step, signed, to a URL of yours."
     config_class = WebhookConfig
     channel = "webhook"
+    is_message = False  # It talks to a service.
 
     def prepare(self, config: WebhookConfig, context: StepContext) -> Prepared:
         # A line break that a value brings along must not begin a header of its own.

@@ -60,7 +60,7 @@ class JourneyEditor:
 
     def document(self) -> dict[str, Any]:
         entered = self.form.cleaned_data
-        names = ("name", "description", "trigger_type", "trigger_config", "is_active", "priority")
+        names = ("name", "description", "trigger_type", "trigger_config", "is_active", "priority", "quiet_hours")
         return {name: entered[name] for name in names} | {"steps": [step.step_document() for step in self.live_steps()]}
 
     def save(self, by: User, now: datetime) -> Journey | None:

@@ -16,8 +16,10 @@ from journeys.actions.base import ConfigError
 from journeys.actions.registry import ACTIONS, parse_config
 from journeys.admin.config_form import config_fields, initial_config, raw_config
 from journeys.admin.fields import ConditionField, DelayField, DelayWidget
+from journeys.admin.hours_field import HoursField
 from journeys.admin.vocabulary import Vocabulary
 from journeys.engine.triggers import TRIGGERS, parse_trigger, unwrap
+from journeys.logic.flow import JOURNEY_START, PREVIOUS_STEP
 from journeys.models import Journey, OnFailure
 
 MAX_STEPS = 200
@@ -88,6 +90,11 @@ class JourneyForm(TypedForm):
         widget=UnfoldAdminIntegerFieldWidget(),
         help_text="When one event starts several journeys, the higher goes first.",
     )
+    quiet_hours = HoursField(
+        label="Quiet hours",
+        with_days=False,
+        help_text="E-mails, Telegram messages and pushes wait until they are over, by the person's own clock.",
+    )
     trigger_type = forms.ChoiceField(label="Starts when", choices=TRIGGER_CHOICES, widget=UnfoldAdminSelectWidget())
     condition = ConditionField(label="Only if")
 
@@ -132,6 +139,16 @@ class StepForm(TypedForm):
     )
     action_type = forms.ChoiceField(label="Action", choices=ACTION_CHOICES, widget=UnfoldAdminSelectWidget())
     delay = DelayField(label="Wait before it")
+    delay_from = forms.ChoiceField(
+        label="Counted from",
+        choices=[(PREVIOUS_STEP, "The end of the step before"), (JOURNEY_START, "The start of the journey")],
+        widget=UnfoldAdminSelectWidget(),
+        required=False,
+    )
+    window = HoursField(
+        label="Only at these hours",
+        help_text="By the person's own clock; at other hours it waits. An end before the start is on the next day.",
+    )
     condition = ConditionField(label="Only if")
     on_failure = forms.ChoiceField(
         label="If it finally fails", choices=FAILURE_CHOICES, widget=UnfoldAdminSelectWidget()
@@ -171,6 +188,8 @@ class StepForm(TypedForm):
             "action_type": entered["action_type"],
             "action_config": entered["action_config"],
             "delay_minutes": entered["delay"] or 0,
+            "delay_from": entered["delay_from"] or PREVIOUS_STEP,
+            "window": entered["window"],
             "condition": entered["condition"],
             "on_failure": entered["on_failure"],
             "expires_after_minutes": entered["expires_after_minutes"],
@@ -182,13 +201,13 @@ class StepForm(TypedForm):
 StepFormSet = forms.formset_factory(
     StepForm, extra=0, can_delete=True, max_num=MAX_STEPS, validate_max=True, absolute_max=MAX_STEPS * 2
 )
-NEW_STEP = {"is_active": True, "on_failure": OnFailure.CONTINUE, "delay": 0}
+NEW_STEP = {"is_active": True, "on_failure": OnFailure.CONTINUE, "delay": 0, "delay_from": PREVIOUS_STEP}
 
 
 def _journey_initial(journey: Journey | None) -> dict[str, Any]:
     if journey is None:
         return {"is_active": False, "priority": 0, "trigger_type": "signup"}
-    names = ("name", "description", "is_active", "priority", "trigger_type")
+    names = ("name", "description", "is_active", "priority", "trigger_type", "quiet_hours")
     own = {name: getattr(journey, name) for name in names}
     condition = unwrap(journey.trigger_config).get("condition")
     return own | {"condition": condition, "seen": str(journey.live_version_id)}

@@ -100,9 +100,11 @@ def initial_forms(draft: Sequence[JourneyStep]) -> tuple[list[dict[str, Any]], l
 
 
 def _step_initial(step: JourneyStep) -> dict[str, Any]:
-    names = ("key", "name", "action_type", "action_config", "condition", "on_failure", "is_active", "order")
-    own = {name: getattr(step, name) for name in names}
-    return own | {"delay": step.delay_minutes, "expires_after_minutes": step.expires_after_minutes}
+    names = (
+        "key", "name", "action_type", "action_config", "condition", "on_failure", "is_active", "order", "delay_from",
+        "window", "expires_after_minutes",
+    )  # fmt: skip
+    return {name: getattr(step, name) for name in names} | {"delay": step.delay_minutes}
 
 
 def _grouped(forms_there: Iterable[Any], by: str) -> dict[int | None, list[Any]]:

@@ -47,6 +47,8 @@ class StepOut(Answer):
     on_failure: str
     expires_after_minutes: int | None
     is_active: bool
+    delay_from: str
+    window: dict[str, JsonValue] | None
     lanes: "list[LaneOut]" = Field(description="Of a flow step: the lists of steps inside it.")
 
     @classmethod
@@ -81,6 +83,7 @@ class JourneyOut(Answer):
     trigger_config: dict[str, JsonValue]
     is_active: bool
     priority: int
+    quiet_hours: dict[str, JsonValue] | None
     step_count: int
     steps: list[StepOut]
     version: int = Field(description="The number of the version that runs.")
@@ -101,6 +104,7 @@ class JourneyOut(Answer):
             trigger_config=journey.trigger_config,
             is_active=journey.is_active,
             priority=journey.priority,
+            quiet_hours=journey.quiet_hours,
             step_count=len(steps),
             steps=[StepOut.of(step, rows) for step in rows.get(TOP, ())],
             version=version.number if version is not None else 0,

@@ -1,10 +1,11 @@
 """A journey as written: the shapes of the API's body and the export file, before anybody asks what they mean."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from journeys.actions.scheduling import TimeOfDay, Weekday
 from journeys.logic.timing import MAX_DELAY_MINUTES
 
 MAX_STEPS = 200
@@ -25,6 +26,52 @@ Natural = Annotated[int, Field(ge=0, le=INT32), BeforeValidator(whole)]
 Minutes = Annotated[int, Field(ge=1, le=MAX_DELAY_MINUTES), BeforeValidator(whole)]
 Weight = Annotated[int, Field(ge=0, le=MAX_WEIGHT), BeforeValidator(whole)]
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
+
+
+class _HoursBody(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="after")
+    def _are_hours(self) -> Self:
+        """From and to go together, and are not the same: that would be all day, or never."""
+        start, end = getattr(self, "start", None), getattr(self, "end", None)
+        if (start is None) != (end is None):
+            raise ValueError("must have both from and to, or neither")
+        if start is not None and start == end:
+            raise ValueError("must have a from that differs from its to")
+        return self
+
+
+class WindowBody(_HoursBody):
+    """The hours in which a step is taken, by the contact's clock."""
+
+    model_config = ConfigDict(title="Window")
+
+    days: list[Weekday] = Field(default_factory=list, max_length=7, description="None means any day.")
+    start: TimeOfDay | None = Field(default=None, alias="from", description="With `to`; neither means the whole day.")
+    end: TimeOfDay | None = Field(
+        default=None, alias="to", description="Not included. Earlier than `from`, it is on the next day."
+    )
+
+    @field_validator("days")
+    @classmethod
+    def _each_once(cls, days: list[str]) -> list[str]:
+        if len(set(days)) < len(days):
+            raise ValueError("names a day twice")
+        return days
+
+    def document(self) -> dict[str, Any] | None:
+        """As a draft holds it; None where it limits nothing."""
+        return self.model_dump(by_alias=True, exclude_defaults=True) or None
+
+
+class QuietHoursBody(_HoursBody):
+    """The hours in which a journey's messages wait, by the contact's clock."""
+
+    model_config = ConfigDict(title="QuietHours")
+
+    start: TimeOfDay = Field(alias="from")
+    end: TimeOfDay = Field(alias="to", description="Not included. Earlier than `from`, it is on the next day.")
 
 
 class LaneBody(BaseModel):
@@ -59,7 +106,18 @@ class StepBody(BaseModel):
     action_type: str = Field(max_length=50)
     action_config: dict[str, Any] = Field(default_factory=dict)
     delay_minutes: Whole = Field(
-        default=0, ge=0, le=MAX_DELAY_MINUTES, description="Counts from the end of the previous step."
+        default=0,
+        ge=0,
+        le=MAX_DELAY_MINUTES,
+        description="Counts from the previous step's end, or as `delay_from` says.",
+    )
+    delay_from: Literal["previous_step", "journey_start"] = Field(
+        default="previous_step",
+        description="With `journey_start` the delay counts from the run's start; the previous step has to end first.",
+    )
+    window: WindowBody | None = Field(
+        default=None,
+        description="Outside of these hours, by the contact's clock, the step waits.",
     )
     condition: dict[str, Any] | None = Field(
         default=None, description="Looked at when the delay is over; a step whose condition does not hold is skipped."
@@ -94,4 +152,7 @@ class JourneyBody(BaseModel):
     )
     is_active: bool = True
     priority: Whole = Field(default=0, ge=-INT32 - 1, le=INT32, description="Higher starts first.")
+    quiet_hours: QuietHoursBody | None = Field(
+        default=None, description="Hours in which e-mails, Telegram messages and pushes wait, by the contact's clock."
+    )
     steps: list[StepBody] = Field(default_factory=list, max_length=MAX_STEPS)

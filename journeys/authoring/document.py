@@ -18,6 +18,7 @@ from journeys.authoring.faults import Fault, Faulty, faults_in
 from journeys.authoring.starts import KIND as STARTS
 from journeys.engine.triggers import unwrap
 from journeys.logic import json_values
+from journeys.logic.flow import PREVIOUS_STEP
 from journeys.models import Journey, JourneyStep
 
 MAX_BODY_DEPTH = 100
@@ -56,6 +57,8 @@ class StepDocument:
     on_failure: str
     expires_after_minutes: int | None
     is_active: bool
+    delay_from: str
+    window: Mapping[str, Any] | None
     lanes: tuple[LaneDocument, ...] = ()
 
 
@@ -69,6 +72,7 @@ class JourneyDocument:
     trigger_config: Mapping[str, Any]
     is_active: bool
     priority: int
+    quiet_hours: Mapping[str, Any] | None
     steps: tuple[StepDocument, ...]
 
 
@@ -90,6 +94,7 @@ def parse(body: Any) -> JourneyDocument:
         trigger_config=unwrap(written.trigger_config),
         is_active=written.is_active,
         priority=written.priority,
+        quiet_hours=written.quiet_hours.model_dump(by_alias=True) if written.quiet_hours else None,
         steps=_ordered(written.steps, _Names(_keys(written.steps), journeys_named(written))),
     )
 
@@ -106,6 +111,7 @@ def export(journey: Journey, *, with_order: bool = False) -> dict[str, Any]:
         "trigger_config": journey.trigger_config,
         "is_active": journey.is_active,
         "priority": journey.priority,
+        "quiet_hours": journey.quiet_hours,
         "steps": _export(draft_steps(journey), with_order=with_order),
     }
 
@@ -115,8 +121,7 @@ def _export(steps: Sequence[JourneyStep], *, with_order: bool = False, with_id: 
 
     def of(place: Place) -> list[dict[str, Any]]:
         return [
-            ({"id": str(step.id)} if with_id else {})
-            | export_step(step)
+            ({"id": str(step.id)} | _without_defaults(export_step(step)) if with_id else export_step(step))
             | ({"order": step.order} if with_order else {})
             | ({"lanes": [lane | {"steps": of((step.id, lane["name"]))} for lane in step.lanes]} if step.lanes else {})
             for step in rows.get(place, ())
@@ -137,6 +142,8 @@ def export_step(step: JourneyStep) -> dict[str, Any]:
         "on_failure": step.on_failure,
         "expires_after_minutes": step.expires_after_minutes,
         "is_active": step.is_active,
+        "delay_from": step.delay_from,
+        "window": step.window,
     }
 
 
@@ -172,11 +179,21 @@ def draft_steps(journey: Journey) -> list[JourneyStep]:
 
 def definition(journey: Journey, steps: Sequence[JourneyStep]) -> dict[str, Any]:
     """What a version of the journey holds, as `journeys.logic.flow.compile_flow` reads it."""
-    return {
+    own = {
         "trigger_type": journey.trigger_type,
         "trigger_config": journey.trigger_config,
-        "steps": _export(steps, with_id=True),
+        "quiet_hours": journey.quiet_hours,
     }
+    return _without_defaults(own) | {"steps": _export(steps, with_id=True)}
+
+
+LATER = {"quiet_hours": None, "delay_from": PREVIOUS_STEP, "window": None}
+"""What a document can say since some release, each with what it means to say nothing."""
+
+
+def _without_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what says nothing: what did not change in a journey must not differ from the version before."""
+    return {name: value for name, value in values.items() if name not in LATER or value != LATER[name]}
 
 
 class _Names(NamedTuple):
@@ -208,10 +225,16 @@ def _ordered(steps: Sequence[StepBody], names: _Names) -> tuple[StepDocument, ..
             on_failure=steps[index].on_failure,
             expires_after_minutes=steps[index].expires_after_minutes,
             is_active=steps[index].is_active,
+            delay_from=steps[index].delay_from,
+            window=_window(steps[index]),
             lanes=_lanes(steps[index], names),
         )
         for number, index in enumerate(sequence)
     )
+
+
+def _window(step: StepBody) -> dict[str, Any] | None:
+    return step.window.document() if step.window is not None else None
 
 
 def _lanes(step: StepBody, names: _Names) -> tuple[LaneDocument, ...]:

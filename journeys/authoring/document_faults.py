@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from journeys.actions.base import ConfigError
-from journeys.actions.registry import ACTIONS, CHANNELS, parse_config
-from journeys.authoring.bodies import MAX_STEPS, JourneyBody, LaneBody, StepBody
+from journeys.actions.registry import ACTIONS, CHANNELS, is_message, parse_config
+from journeys.authoring.bodies import MAX_STEPS, JourneyBody, LaneBody, QuietHoursBody, StepBody
 from journeys.authoring.faults import Fault, faults_in_config
 from journeys.authoring.starts import KIND as STARTS
 from journeys.authoring.starts import ids_of
@@ -18,6 +18,7 @@ from journeys.engine.triggers import parse_trigger, unwrap
 from journeys.logic import json_values
 from journeys.logic.conditions import ConditionError, validate
 from journeys.logic.flow import MAX_LANE_DEPTH
+from journeys.logic.hours import Hours, Span
 
 CHANNEL_OF = {action.kind: channel for channel, action in CHANNELS.items()}
 Placed = tuple[str, StepBody]
@@ -27,7 +28,11 @@ Placed = tuple[str, StepBody]
 def faults_of(written: JourneyBody) -> list[Fault]:
     """All that is wrong with a body of the right shape. Templates are asked for only when the rest is well."""
     steps = list(_walk(written.steps, "steps"))
-    faults = [*_trigger_faults(written.trigger_type, written.trigger_config), *_faults_of_steps(steps)]
+    faults = [
+        *_trigger_faults(written.trigger_type, written.trigger_config),
+        *_faults_of_steps(steps),
+        *_faults_of_hours(steps, written.quiet_hours),
+    ]
     return faults or [*_template_faults(steps), *_start_faults(steps)]
 
 
@@ -115,6 +120,17 @@ def _step_faults(step: StepBody, at: str) -> Iterator[Fault]:
     except ConfigError as error:
         unknown = len(error.errors) == 1 and "there is no action" in error.errors.get("", "")
         yield from faults_in_config(error, f"{at}.action_type" if unknown else f"{at}.action_config")
+
+
+def _faults_of_hours(steps: Sequence[Placed], quiet_hours: QuietHoursBody | None) -> Iterator[Fault]:
+    if quiet_hours is None:
+        return
+    quiet = Span.of(quiet_hours.model_dump(by_alias=True))
+    for path, step in steps:
+        if step.window is not None and is_message(step.action_type):
+            window = Span.of(step.window.document())
+            if not Hours(window, quiet).is_ever_open():
+                yield Fault(f"{path}.window", "must not lie wholly within the journey's quiet hours")
 
 
 def _faults_of_lanes(step: StepBody, at: str) -> Iterator[Fault]:

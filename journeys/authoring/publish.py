@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from journeys.actions.base import WaitingAction
-from journeys.actions.registry import ACTIONS
+from journeys.actions.registry import ACTIONS, is_message
 from journeys.authoring.document import (
     DocumentError,
     JourneyDocument,
@@ -34,7 +34,7 @@ from journeys.models.ids import new_id
 
 logger = logging.getLogger(__name__)
 
-SETTINGS = ("name", "description", "is_active", "priority", "trigger_type", "trigger_config")
+SETTINGS = ("name", "description", "is_active", "priority", "trigger_type", "trigger_config", "quiet_hours")
 STEP_FIELDS = (
     "name",
     "order",
@@ -45,6 +45,8 @@ STEP_FIELDS = (
     "on_failure",
     "expires_after_minutes",
     "is_active",
+    "delay_from",
+    "window",
 )
 
 
@@ -233,18 +235,22 @@ def _trigger_event(journey: Journey) -> str | None:
 
 def _retimed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[UUID, ...]:
     """The steps of `old` that are due at another time in `new`, or not there any more."""
-    timing = dict(_timing(new["steps"]))
-    return tuple(UUID(key) for key, due in _timing(old["steps"]) if timing.get(key) != due)
+    timing = dict(_timing(new["steps"], new.get("quiet_hours")))
+    return tuple(UUID(key) for key, due in _timing(old["steps"], old.get("quiet_hours")) if timing.get(key) != due)
 
 
-def _timing(steps: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+def _timing(steps: Iterable[Mapping[str, Any]], quiet_hours: Any) -> Iterator[tuple[str, Any]]:
     """What decides when each active step is due. One that is switched off takes its lanes with it."""
     for step in steps:
         if step["is_active"]:
-            waits = isinstance(ACTIONS.get(step["action_type"]), WaitingAction)
-            yield step["id"], (step["delay_minutes"], step["action_config"] if waits else None)
+            kind = step["action_type"]
+            yield step["id"], (
+                step["delay_minutes"], step.get("delay_from"), step.get("window"),
+                quiet_hours if is_message(kind) else None,
+                step["action_config"] if isinstance(ACTIONS.get(kind), WaitingAction) else None,
+            )  # fmt: skip
             for lane in step.get("lanes", ()):
-                yield from _timing(lane["steps"])
+                yield from _timing(lane["steps"], quiet_hours)
 
 
 def _differs(one: Any, other: Any) -> bool:

@@ -43,7 +43,6 @@ from journeys.logic.flow import STOP, Flow, Step
 from journeys.logic.ids import execution_id, time_of
 from journeys.logic.instants import iso
 from journeys.logic.retry import retry_delay
-from journeys.logic.timing import step_due
 from journeys.models import ExecutionStatus, RunStatus, What
 
 logger = logging.getLogger(__name__)
@@ -117,7 +116,7 @@ class _Walk:
         if step is None or step.id != before.id:
             self._give_up_pending(before)
             self._wait_for(step, None)
-        elif step.delay_minutes != before.delay_minutes and self.run.awaited is None:
+        elif step.timing != before.timing and self.run.awaited is None:
             self._wait_for(step, None)
 
     def _in_flight(self) -> Outgoing | None:
@@ -151,7 +150,7 @@ class _Walk:
         self.step_id, self.attempts = (step.id if step else None), 0
         if step is not None:
             ended_at = self.decision.previous_ended_at or self.now
-            self.step_due_at = step_due(ended_at, step.delay_minutes, override, self.run.person.zone)
+            self.step_due_at = step.due(ended_at, time_of(self.run.id), self.run.person.zone, override)
 
     def _is_done(self, step: Step) -> bool:
         past = self.past.get(step.id)
@@ -197,6 +196,8 @@ class _Walk:
             return self._listen(step, action, past.executed_at or self.now)
         if step.is_stale(self.step_due_at, self.now):
             return self._expire(step, past)
+        if (opens_at := self._opens(step, self.now)) > self.now:
+            return self._rest(opens_at)  # It comes late, or is tried again, or the contact lives by another clock now.
         if past is not None and past.message is not None:
             return self._dispatch(past.message)  # The same key and the same bytes again.
         try:
@@ -219,6 +220,10 @@ class _Walk:
             self._retry(step, Undelivered(f"{type(error).__name__}: {error}", permanent=False))
         else:
             self._carry_out(step, prepared)
+
+    def _opens(self, step: Step, moment: datetime) -> datetime:
+        """The first instant from then on at which the step may be taken."""
+        return moment if step.hours is None else step.hours.first_from(moment, self.run.person.zone)
 
     def _expire(self, step: Step, past: Past | None) -> None:
         """Skip what comes too late: after an outage, a pause, or the tries so far. A message of it stays unsent."""
@@ -285,7 +290,7 @@ class _Walk:
             self._fail(step, fault.error)
             return True
         self._write(step, ExecutionStatus.PENDING, error=fault.error)
-        self._rest(self.now + wait)
+        self._rest(self._opens(step, self.now + wait))
         return False
 
     def _fail(self, step: Step, error: str) -> None:

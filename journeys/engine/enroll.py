@@ -13,10 +13,10 @@ from journeys.engine.people import Person
 from journeys.engine.sql import insert
 from journeys.engine.tally import Counted, append
 from journeys.logic.flow import Flow
-from journeys.logic.timing import step_due
 from journeys.models import What
 from journeys.models.ids import new_id
 
+UTC = ZoneInfo("UTC")
 COLUMNS = {
     "id": "uuid", "contact_id": "uuid", "journey_id": "uuid", "version_id": "uuid", "status": "text",
     "current_step_id": "uuid", "entry_key": "text", "event": "jsonb", "metadata": "jsonb", "started_at": "timestamptz",
@@ -53,7 +53,8 @@ def enroll(entries: Sequence[Entry], now: datetime) -> list[bool]:
 
 def _row(entry: Entry, now: datetime) -> tuple[Any, ...]:
     first = entry.flow.first
-    due_at = step_due(now, first.delay_minutes, None, ZoneInfo("UTC")) if first else now
+    zone = entry.person.zone if first is not None and first.hours is not None else UTC
+    due_at = first.due(now, now, zone) if first is not None else now
     step_id: UUID | None = first.id if first else None
     return (
         new_id(now), entry.person.id, entry.journey.id, entry.journey.version_id, "active",

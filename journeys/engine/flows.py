@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from journeys.actions.registry import parse_config
+from journeys.actions.registry import is_message, parse_config
 from journeys.engine.sql import query
 from journeys.logic.flow import Flow, compile_flow
 from journeys.models import JourneyVersion
@@ -73,7 +73,7 @@ def flows_of(version_ids: Collection[UUID]) -> dict[UUID, Flow | Exception]:
 
 def _compile(version: JourneyVersion) -> Flow | Exception:
     try:
-        return compile_flow(version.definition, parse_config)
+        return compile_flow(version.definition, parse_config, is_message)
     except Exception as error:
         logger.error("a version can't be compiled", extra={"version": str(version.id)}, exc_info=error)
         return error

@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from journeys.logic.conditions import Predicate, reads_tags
 from journeys.logic.conditions import compile as compile_condition
+from journeys.logic.effects import ScheduleNext
+from journeys.logic.hours import Hours, Span
+from journeys.logic.timing import step_due
 
 OnFailure = str
 CONTINUE, STOP = "continue", "stop"
 MAX_LANE_DEPTH = 10
+
+PREVIOUS_STEP, JOURNEY_START = "previous_step", "journey_start"
 
 ParseConfig = Callable[[str, Mapping[str, Any]], Any]
 
@@ -45,6 +51,25 @@ class Step:
     on_failure: OnFailure
     expires_after_minutes: int | None = None
     lanes: tuple[Lane, ...] = ()
+    from_start: bool = False
+    """Whether the delay counts from the run's start. The step before has to end first all the same."""
+    hours: Hours | None = None
+    """When it may be taken, where that is not always."""
+
+    @property
+    def timing(self) -> tuple[Any, ...]:
+        """All that says when it is due."""
+        return self.delay_minutes, self.from_start, self.hours
+
+    def due(
+        self, previous_ended_at: datetime, started_at: datetime, zone: ZoneInfo, said: ScheduleNext | None = None
+    ) -> datetime:
+        """The instant it is meant for. `said` is what the step before it said of it, in place of its own delay."""
+        if self.from_start and said is None:
+            due_at = max(previous_ended_at, started_at + timedelta(minutes=self.delay_minutes))
+        else:
+            due_at = step_due(previous_ended_at, self.delay_minutes, said, zone)
+        return due_at if self.hours is None else self.hours.first_from(due_at, zone)
 
     def is_stale(self, due_at: datetime, now: datetime) -> bool:
         """Whether it is too late at `now` for what was meant for `due_at`."""
@@ -127,11 +152,15 @@ class Flow:
         return self.step(step.id) if step is not None else None
 
 
-def compile_flow(definition: Mapping[str, Any], parse_config: ParseConfig) -> Flow:
-    """Compile a validated definition. `parse_config(action_type, action_config)` gives a step's typed config."""
+def compile_flow(
+    definition: Mapping[str, Any], parse_config: ParseConfig, is_message: Callable[[str], bool] = lambda kind: False
+) -> Flow:
+    """Compile a validated definition. `parse_config(action_type, action_config)` gives a step's typed config, and
+    `is_message(action_type)` says whether a step talks to the contact, and so keeps the journey's quiet hours."""
     condition = definition["trigger_config"].get("condition")
+    compiler = _Compiler(parse_config, is_message, Span.of(definition.get("quiet_hours")))
     return Flow(
-        _steps(definition["steps"], parse_config),
+        compiler.steps(definition["steps"]),
         definition["trigger_type"],
         compile_condition(condition),
         started_by=definition["trigger_config"].get("event", "") if definition["trigger_type"] == "event" else "",
@@ -140,33 +169,45 @@ def compile_flow(definition: Mapping[str, Any], parse_config: ParseConfig) -> Fl
     )
 
 
-def _steps(definitions: Sequence[Mapping[str, Any]], parse_config: ParseConfig) -> tuple[Step, ...]:
-    return tuple(_step(raw, parse_config) for raw in definitions if raw["is_active"])
+class _Compiler(NamedTuple):
+    """What all steps of a definition are read with."""
 
+    parse_config: ParseConfig
+    is_message: Callable[[str], bool]
+    quiet_hours: Span | None
 
-def _step(raw: Mapping[str, Any], parse_config: ParseConfig) -> Step:
-    return Step(
-        id=UUID(raw["id"]),
-        key=raw["key"],
-        name=raw["name"],
-        action_type=raw["action_type"],
-        config=parse_config(raw["action_type"], raw["action_config"]),
-        delay_minutes=raw["delay_minutes"],
-        holds=compile_condition(raw["condition"]),
-        on_failure=raw["on_failure"],
-        # Versions of earlier releases lack what is asked for with `get`.
-        expires_after_minutes=raw.get("expires_after_minutes"),
-        lanes=tuple(_lane(lane, parse_config) for lane in raw.get("lanes", ())),
-    )
+    def steps(self, definitions: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
+        return tuple(self._step(raw) for raw in definitions if raw["is_active"])
 
+    def _step(self, raw: Mapping[str, Any]) -> Step:
+        return Step(
+            id=UUID(raw["id"]),
+            key=raw["key"],
+            name=raw["name"],
+            action_type=raw["action_type"],
+            config=self.parse_config(raw["action_type"], raw["action_config"]),
+            delay_minutes=raw["delay_minutes"],
+            holds=compile_condition(raw["condition"]),
+            on_failure=raw["on_failure"],
+            # Versions of earlier releases, and those that don't use it, lack what is asked for with `get`.
+            expires_after_minutes=raw.get("expires_after_minutes"),
+            lanes=tuple(self._lane(lane) for lane in raw.get("lanes", ())),
+            from_start=raw.get("delay_from") == JOURNEY_START,
+            hours=self._hours(raw),
+        )
 
-def _lane(raw: Mapping[str, Any], parse_config: ParseConfig) -> Lane:
-    return Lane(
-        name=raw["name"],
-        holds=compile_condition(raw.get("condition")),
-        weight=raw.get("weight", 1),
-        steps=_steps(raw["steps"], parse_config),
-    )
+    def _hours(self, raw: Mapping[str, Any]) -> Hours | None:
+        window = Span.of(raw.get("window"))
+        quiet = self.quiet_hours if self.is_message(raw["action_type"]) else None
+        return Hours(window, quiet) if window is not None or quiet is not None else None
+
+    def _lane(self, raw: Mapping[str, Any]) -> Lane:
+        return Lane(
+            name=raw["name"],
+            holds=compile_condition(raw.get("condition")),
+            weight=raw.get("weight", 1),
+            steps=self.steps(raw["steps"]),
+        )
 
 
 def _conditions(definitions: Sequence[Mapping[str, Any]]) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from journeys.logic.effects import ScheduleNext
 MAX_DELAY_MINUTES = 60 * 24 * 366 * 10
 """Ten years: what a delay may be, so that every due time is a date that PostgreSQL and Python can hold."""
 
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ALL_DAYS = frozenset(range(7))
 
 

@@ -15,6 +15,7 @@ class Journey(models.Model):
     trigger_config = models.JSONField(default=dict, blank=True)
     is_active = models.BooleanField(default=True)
     priority = models.IntegerField(default=0, help_text="Higher starts first when one event starts several.")
+    quiet_hours = models.JSONField(null=True, blank=True)  # {from, to}: messages wait.
     live_version = models.ForeignKey(
         "JourneyVersion", on_delete=models.PROTECT, null=True, editable=False, related_name="+"
     )
@@ -86,6 +87,9 @@ class JourneyStep(models.Model):
     on_failure = models.CharField(max_length=10, choices=OnFailure, default=OnFailure.CONTINUE)
     expires_after_minutes = models.PositiveIntegerField(null=True, blank=True)  # Later than that, it is skipped.
     is_active = models.BooleanField(default=True)
+    # What the delay counts from: the end of the step before, or the run's start.
+    delay_from = models.CharField(max_length=20, default="previous_step", db_default="previous_step")
+    window = models.JSONField(null=True, blank=True)  # {days, from, to}: outside of it the step waits.
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)

@@ -65,8 +65,8 @@ def _entered(name: str, value: Any, widget: Any) -> dict[str, Any]:
     if name.endswith("config-headers"):
         return {f"{name}_name": list(value), f"{name}_value": list(value.values())}
     if hasattr(widget, "decompress"):
-        number, unit = widget.decompress(value)
-        return {f"{name}_number": number, f"{name}_unit": unit}
+        parts = zip(widget.widgets_names, widget.decompress(value), strict=True)
+        return {f"{name}{part}": entered for part, entered in parts}
     if value is None or value is False:
         return {}
     return {name: "on" if value is True else value}

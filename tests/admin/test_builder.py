@@ -51,11 +51,14 @@ def test_the_page_of_a_journey_posts_back_to_the_same_version():
             "action_config": {"url": "https://example.com/hook", "headers": {"X-Key": "1"}},
             "delay_minutes": 90,
             "expires_after_minutes": 60,
+            "window": {"days": ["sat"], "from": "20:00", "to": "02:00"},
+            "delay_from": "journey_start",
         },
         {"name": "Later", "action_type": "schedule_next", "action_config": {"at": "09:00", "days": ["mon", "fri"]}},
         {"name": "Points", "action_type": "grant_reward", "action_config": {"reward_type": "points", "value": "2.5"}},
     ]
-    journey = make_journey(trigger_type="idle_user", trigger_config={"idle_days": 14}, steps=steps)
+    quiet = {"from": "22:00", "to": "08:00"}
+    journey = make_journey(trigger_type="idle_user", trigger_config={"idle_days": 14}, steps=steps, quiet_hours=quiet)
     client = signed_in(superuser=True)
     page = client.get(reverse("admin:journeys_journey_change", args=[journey.pk])).context["editor"]
     response = client.post(reverse("admin:journeys_journey_change", args=[journey.pk]), fields_of(page))
@@ -244,3 +247,31 @@ def test_nonsense_is_answered_and_stores_nothing_half(entered):
 
 def test_an_empty_post_is_answered():
     assert signed_in(superuser=True).post(f"{JOURNEYS}add/", {}).status_code == 200
+
+
+def test_hours_are_entered_as_days_and_times():
+    step = {
+        **TAG,
+        "window_days": ["mon", "fri"],
+        "window_from": "09:00",
+        "window_to": "17:00",
+        "delay_from": "journey_start",
+    }
+    data = posted([step], quiet_hours_from="22:00", quiet_hours_to="08:00")
+    response = signed_in(superuser=True).post(f"{JOURNEYS}add/", data)
+    assert response.status_code == 302, errors_of(response)
+    journey = Journey.objects.get()
+    assert journey.quiet_hours == {"from": "22:00", "to": "08:00"}
+    saved = journey.steps.get()
+    assert saved.window == {"days": ["mon", "fri"], "from": "09:00", "to": "17:00"}
+    assert saved.delay_from == "journey_start"
+
+
+def test_hours_that_make_no_sense_are_faults_beside_their_fields():
+    mail = {"name": "Mail", "action_type": "send_email", "config-subject": "Hi", "config-text": "Hello"}
+    step = {**mail, "window_from": "23:00", "window_to": "05:00"}
+    client = signed_in(superuser=True)
+    response = client.post(f"{JOURNEYS}add/", posted([step], quiet_hours_from="22:00", quiet_hours_to="06:00"))
+    assert list(errors_of(response)) == ["steps-0-window"]
+    response = client.post(f"{JOURNEYS}add/", posted([{**TAG, "window_from": "9"}], quiet_hours_from="22:00"))
+    assert set(errors_of(response)) == {"quiet_hours", "steps-0-window"}

@@ -9,14 +9,15 @@ from uuid import uuid4
 import pytest
 from django.db import NotSupportedError
 
-from journeys.engine import advance, cycle, flows, lease, replay, stopping
 from journeys.engine import claim as claim_module
+from journeys.engine import cycle, flows, lease, replay, stopping
 from journeys.engine.claim import claim
 from journeys.engine.decision import Decision
 from journeys.engine.dispatch import Parcel, dispatch
 from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.lease import RUNS, Renewal
 from journeys.engine.record import record
+from journeys.logic import flow
 from journeys.logic.ids import execution_id
 from journeys.metrics import counted
 from journeys.models import (
@@ -218,7 +219,7 @@ def test_what_was_sent_is_recorded_although_the_live_version_cannot_be_compiled_
 def test_what_was_sent_is_recorded_although_the_way_on_from_there_raises(bot, monkeypatch):
     run = start(HELLO, tag("a", delay_minutes=5))
     with monkeypatch.context() as broken:
-        broken.setattr(advance, "step_due", lambda *_: 1 / 0)
+        broken.setattr(flow, "step_due", lambda *_: 1 / 0)
         cycle.work(lambda: NOW, 10)
     run.refresh_from_db()
     assert (run.status, StepExecution.objects.get().status) == (RunStatus.ACTIVE, "success")

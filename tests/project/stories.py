@@ -30,7 +30,7 @@ Executed = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Example:
-    """One section with its documents, and the lines of its story."""
+    """The section, its journeys, and the lines of their story."""
 
     title: str
     documents: tuple[dict[str, Any], ...]
@@ -38,14 +38,16 @@ class Example:
 
 
 def examples(text: str) -> Iterator[Example]:
-    """The examples of a document, one a section."""
+    """The examples of a document: each story, with the journeys above it."""
     _, *parts = SECTION.split(text)
     for title, section in zip(parts[::2], parts[1::2], strict=True):
-        blocks = BLOCK.findall(section)
-        documents = tuple(json.loads(block) for kind, block in blocks if kind == "json")
-        lines = [line for kind, block in blocks if kind == "story" for line in block.splitlines()]
-        if documents or lines:
-            yield Example(title, documents, tuple(lines))
+        documents: list[dict[str, Any]] = []
+        for kind, block in BLOCK.findall(section):
+            if kind == "json":
+                documents.append(json.loads(block))
+            else:
+                yield Example(title, tuple(documents), tuple(block.splitlines()))
+                documents = []
 
 
 @dataclass

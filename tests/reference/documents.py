@@ -15,9 +15,10 @@ MINUTE = timedelta(minutes=1)
 
 
 class Version:
-    """The steps of a journey at one time, without those that are switched off."""
+    """The steps of a journey at one time, without those that are switched off, and its quiet hours."""
 
-    def __init__(self, steps: Sequence[Document]) -> None:
+    def __init__(self, steps: Sequence[Document], quiet_hours: Document | None = None) -> None:
+        self.quiet_hours = quiet_hours
         self.first = first_of(steps)
         self.steps = {step["key"]: step for step in _all(steps)}
         self.behind = _links(steps, None)
@@ -26,10 +27,51 @@ class Version:
     def timing(self, key: str) -> Any:
         """What says when who is at that step is due."""
         step = self.steps.get(key, {})
-        return self.delay(key), step["action_config"] if step.get("action_type") == "wait_for_event" else None
+        return self.when(key), step["action_config"] if step.get("action_type") == "wait_for_event" else None
 
-    def delay(self, key: str) -> int | None:
-        return self.steps[key].get("delay_minutes", 0) if key in self.steps else None
+    def when(self, key: str) -> Any:
+        """What of a step itself says when it is due."""
+        step = self.steps.get(key)
+        return step and (self.delay(key), step.get("delay_from"), *self._hours(key))
+
+    def delay(self, key: str) -> int:
+        return self.steps[key].get("delay_minutes", 0)
+
+    def due(self, key: str, ended_at: datetime, started_at: datetime, zone: ZoneInfo, said: Document) -> datetime:
+        """When the step is due. `said` is what a schedule_next before it says."""
+        if said.get("at"):
+            due = next_local(ended_at, time.fromisoformat(said["at"]), said.get("days", ()), zone)
+        elif "delay_minutes" in said or self.steps[key].get("delay_from") != "journey_start":
+            due = ended_at + MINUTE * said.get("delay_minutes", self.delay(key))
+        else:
+            due = max(ended_at, started_at + MINUTE * self.delay(key))
+        return self.opens(key, due, zone)
+
+    def opens(self, key: str, moment: datetime, zone: ZoneInfo) -> datetime:
+        """The first moment from then on at which the step may be taken: each minute is looked at."""
+        window, quiet = self._hours(key)
+        while not _is_open(moment.astimezone(zone), window, quiet):
+            moment = moment.replace(second=0, microsecond=0) + MINUTE
+        return moment
+
+    def _hours(self, key: str) -> tuple[Document | None, Document | None]:
+        step = self.steps[key]
+        return step.get("window"), self.quiet_hours if step["action_type"] == "send_telegram" else None
+
+
+def _is_open(wall: datetime, window: Document | None, quiet: Document | None) -> bool:
+    return (not window or _is_in(wall, window)) and not (quiet and _is_in(wall, quiet))
+
+
+def _is_in(wall: datetime, hours: Document) -> bool:
+    """Whether the clock shows one of these hours; what goes over midnight is of the day on which it began."""
+    start, end, shown = hours.get("from", "00:00"), hours.get("to", "24:00"), f"{wall:%H:%M}"
+    began_today, began_yesterday = shown >= start, start >= end and shown < end
+    if start < end:
+        began_today = start <= shown < end
+    days = hours.get("days", WEEKDAYS)
+    today = WEEKDAYS[wall.weekday()]
+    return (began_today and today in days) or (began_yesterday and WEEKDAYS[wall.weekday() - 1] in days)
 
 
 def started_by(steps: Sequence[Document]) -> set[str]:

@@ -75,9 +75,9 @@ class Engine:
         for answer in ingest(batch, self.now):
             self.answers.append((answer.status, [self._names[str(key)] for key in answer.started]))
 
-    def edit(self, name: str, steps: Iterable[Document]) -> None:
+    def edit(self, name: str, steps: Iterable[Document], settings: Document) -> None:
         with suppress(DocumentError), transaction.atomic():
-            patch_journey(self._journeys[name], {"steps": list(steps)}, None, self.now)
+            patch_journey(self._journeys[name], {"steps": list(steps), **settings}, None, self.now)
 
     def switch(self, name: str, on: bool) -> None:
         set_active(self._journeys[name], on, None, self.now)

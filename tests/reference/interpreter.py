@@ -26,7 +26,7 @@ class Reference(Walk):
     # What comes from outside
 
     def create(self, body: Document) -> None:
-        version = Version(body["steps"])
+        version = Version(body["steps"], body.get("quiet_hours"))
         condition = body["trigger_config"].get("condition")
         trigger = body["trigger_config"]["event"] if body["trigger_type"] == "event" else body["trigger_type"]
         self.journeys[body["name"]] = Journey(
@@ -80,7 +80,8 @@ class Reference(Walk):
         return came
 
     def _start(self, name: Name, version: Version, came: Came) -> None:
-        due = self.now + MINUTE * ((version.delay(version.first) or 0) if version.first else 0)
+        zone = self._zone(name[0])
+        due = version.due(version.first, self.now, self.now, zone, {}) if version.first else self.now
         self.runs[name] = Run(name, version, came.properties, self.now, version.first, due, due, self.now)
         self.runs[name].began_with = came
         self.counts[name[1], "", "started"] += 1
@@ -101,12 +102,13 @@ class Reference(Walk):
                 self._start((user, journey.name), journey.version, Came("start_journey", plan, self.now))
         self.entering = []
 
-    def edit(self, name: str, steps: Iterable[Document]) -> None:
+    def edit(self, name: str, steps: Iterable[Document], settings: Document) -> None:
         steps = tuple(steps)
         if any(other not in self.journeys for other in started_by(steps)):
             return  # Refused.
         journey = self.journeys[name]
-        old, journey.version = journey.version, Version(steps)
+        quiet_hours = settings.get("quiet_hours", journey.version.quiet_hours)
+        old, journey.version = journey.version, Version(steps, quiet_hours)
         for run in self._inside(name):
             changed = run.at in old.steps and old.timing(run.at) != journey.version.timing(run.at)
             if changed and not run.taken and run.tries == 0:  # Who waits there is looked at again at once.

@@ -111,8 +111,8 @@ def _happens(side: Engine | Reference, move: Move) -> None:
             side.tidy()
         case Edited(journey) | Switched(journey) | Removed(journey) if not side.has(journey):
             pass
-        case Edited(journey, steps):
-            side.edit(journey, steps)
+        case Edited(journey, steps, settings):
+            side.edit(journey, steps, settings)
         case Switched(journey, on):
             side.switch(journey, on)
         case Removed(journey):

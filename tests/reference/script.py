@@ -39,10 +39,11 @@ class Together:
 
 @dataclass(frozen=True)
 class Edited:
-    """A journey has other steps from now on."""
+    """A journey has other steps from now on, and perhaps other settings."""
 
     journey: str
     steps: tuple[Document, ...]
+    settings: Document = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

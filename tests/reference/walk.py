@@ -5,11 +5,11 @@ What is the engine's free choice it is told: into which lane of a split somebody
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.reference.documents import MINUTE, Version, first_of, holds, next_local
+from tests.reference.documents import MINUTE, Version, first_of, holds
 from tests.reference.script import Answer, Document, World
 from tests.reference.state import Came, Contact, Execution, Journey, Message, Name, Run
 
@@ -82,7 +82,7 @@ class Walk:
         if wait is None:
             return self._fail(run, key)
         self._note(run, key, "pending", message=message)
-        return self._rest(run, self.now + wait)
+        return self._rest(run, self._opens(run, key, self.now + wait))
 
     # One run's way
 
@@ -95,7 +95,7 @@ class Walk:
         if left != run.at and run.at in run.executions:  # It was tried, and is gone.
             self._note(run, run.at, "skipped", "the step was removed")
             self.counts[run.name[1], run.at, "skipped"] += 1
-        if left != run.at or (run.version.delay(run.at) != live.delay(run.at) and not listens):
+        if left != run.at or (run.version.when(run.at) != live.when(run.at) and not listens):
             self._wait(run, left)
 
     def _next_left(self, run: Run, key: str | None) -> str | None:
@@ -135,15 +135,16 @@ class Walk:
         run.at, run.tries = key, 0
         if key is None:
             return
-        delay, at = self._live(run).delay(key) or 0, None
-        if schedule:
-            delay, at = schedule.get("delay_minutes", delay), schedule.get("at")
-        if at is None:
-            run.meant_for = run.previous_ended_at + MINUTE * delay
-        else:
-            zone = ZoneInfo(self.contacts[run.name[0]].columns["timezone"] or "UTC")
-            days = (schedule or {}).get("days", ())
-            run.meant_for = next_local(run.previous_ended_at, time.fromisoformat(at), days, zone)
+        zone = self._zone(run.name[0])
+        run.meant_for = self._live(run).due(key, run.previous_ended_at, run.started_at, zone, schedule or {})
+
+    def _zone(self, user: str) -> ZoneInfo:
+        return ZoneInfo(self.contacts[user].columns["timezone"] or "UTC")
+
+    def _opens(self, run: Run, key: str, moment: datetime) -> datetime:
+        """The first moment from then on at which that step may be taken."""
+        version = self._live(run) if key in self._live(run).steps else run.version
+        return version.opens(key, moment, self._zone(run.name[0]))
 
     def _behind(self, run: Run, key: str, schedule: Document | None = None) -> bool:
         """Go on behind that step."""
@@ -158,6 +159,8 @@ class Walk:
         expires = step.get("expires_after_minutes")
         if expires is not None and self.now > run.meant_for + MINUTE * expires:
             return self._skip(run, key, "stale")
+        if (opens := self._opens(run, key, self.now)) > self.now:
+            return self._rest(run, opens)
         if run.sending:
             return self._dispatch(run)
         if not holds(step.get("condition"), self._facts(contact, run.properties)):

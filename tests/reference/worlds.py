@@ -74,6 +74,11 @@ CONDITIONS = LEAVES | st.builds(lambda it: {"not": it}, LEAVES) | st.builds(
 SPIRITS = ("calm", "deadly", "restless", "restless")
 RARELY, OFTEN = st.sampled_from([False] * 6 + [True]), st.sampled_from([False, True, True])
 DELAYS = st.sampled_from([0, 0, 0, 0, 5, 60, 1440])
+WINDOWS = st.sampled_from(
+    [{"from": "09:00", "to": "17:00"}, {"days": ["sun", "mon"]}, {"days": ["sat"], "from": "20:00", "to": "03:00"},
+     {"days": ["sun", "sat"], "from": "02:15", "to": "10:00"}]
+)  # fmt: skip
+QUIET_HOURS = st.sampled_from([None, None, None, {"from": "22:00", "to": "08:00"}, {"from": "01:45", "to": "02:30"}])
 MINUTES = st.sampled_from([None, None, 0, 1, 5, 30, 60, 600, 1440])
 COMES = [*["event"] * 4, *["edit"] * 5, *["switch"] * 3, "change", "batch", "forget", "remove", "tidy"]
 MEANWHILE = ["switch", "switch", "switch", "edit", "edit", "change", "forget", "event"]
@@ -114,6 +119,7 @@ def bodies(draw: Draw, name: str) -> Step:
         "priority": draw(st.sampled_from([0, 5])) * 2 + (name == "J2"),
         "is_active": not draw(RARELY),
         "steps": draw(rows(name, list(draw(st.permutations(KEYS))), least=2)),
+        "quiet_hours": draw(QUIET_HOURS),
     }
 
 
@@ -135,6 +141,10 @@ def steps(draw: Draw, journey: str, keys: list[str], depth: int) -> Step:
         step["on_failure"] = "stop"
     if draw(RARELY) or draw(RARELY):
         step["expires_after_minutes"] = draw(st.sampled_from([1, 5, 30, 600]))
+    if draw(RARELY):
+        step["delay_from"] = "journey_start"
+    if draw(RARELY) or draw(RARELY):
+        step["window"] = draw(WINDOWS)
     if draw(RARELY) and draw(RARELY):
         step["is_active"] = False
     if kind in ("branch", "ab_split", "wait_for_event"):
@@ -257,7 +267,8 @@ def outside(draw: Draw, journeys: dict[str, Step], kinds: list[str] = COMES) -> 
             return Together(tuple(draw(st.lists(events(), min_size=2, max_size=4))))
         case "edit":
             journeys[name]["steps"] = draw(edits(name, journeys[name]["steps"]))
-            return Edited(name, tuple(deepcopy(journeys[name]["steps"])))
+            settings = {"quiet_hours": draw(QUIET_HOURS)} if draw(RARELY) else {}
+            return Edited(name, tuple(deepcopy(journeys[name]["steps"])), settings)
         case "switch":
             journeys[name]["is_active"] = not journeys[name]["is_active"]
             return Switched(name, journeys[name]["is_active"])
@@ -285,13 +296,15 @@ def edits(draw: Draw, journey: str, old: list[Step]) -> list[Step]:
     row = draw(st.sampled_from(_rows_in(top)))
     if not row or draw(st.integers(0, 3)) == 0:
         return draw(rows(journey, list(draw(st.permutations(KEYS)))))
-    match draw(st.sampled_from(["drop", "drop", "move", "move", "delay", "delay", "off", "out"])):
+    match draw(st.sampled_from(["drop", "drop", "move", "move", "delay", "delay", "hours", "off", "out"])):
         case "drop":
             row.pop(draw(st.integers(0, len(row) - 1)))
         case "move":
             row[:] = draw(st.permutations(row))
         case "delay":
             draw(st.sampled_from(row))["delay_minutes"] = draw(DELAYS)
+        case "hours":
+            draw(st.sampled_from(row))["window"] = draw(WINDOWS)
         case "off":
             step = draw(st.sampled_from(row))
             step["is_active"] = not step.get("is_active", True)

@@ -55,12 +55,29 @@
   const delayInWords = (step) => {
     const number = Number(field(step, "delay_number").value);
     const unit = field(step, "delay_unit").selectedOptions[0].text;
-    return number > 0 ? `after ${number} ${number === 1 ? unit.replace(/s$/, "") : unit}` : "at once";
+    if (!(number > 0)) return "at once";
+    const from = field(step, "delay_from").value === "journey_start" ? " from the start" : "";
+    return `after ${number} ${number === 1 ? unit.replace(/s$/, "") : unit}${from}`;
   };
+  const hoursInWords = (step) => {
+    const hours = step.querySelector(".j-more [data-hours]");
+    const boxes = [...hours.querySelectorAll("input[type=checkbox]")];
+    const chosen = boxes.map((box, at) => (box.checked ? at : -1)).filter((at) => at >= 0);
+    const isRow = chosen.length > 2 && chosen.at(-1) - chosen[0] === chosen.length - 1;
+    const days = chosen.map((at) => boxes[at].parentElement.textContent.trim());
+    const [from, to] = [...hours.querySelectorAll("input[type=time]")].map((input) => input.value);
+    return [isRow ? `${days[0]}–${days.at(-1)}` : days.join(", "), from && to && `${from}–${to}`].filter(Boolean).join(" ");
+  };
+  /* What is folded away is shown where it says something. */
+  const isSaid = (step) =>
+    hoursInWords(step) || field(step, "delay_from").value === "journey_start" ||
+    field(step, "expires_after_minutes_number").value;
   const summarise = (step) => {
     const action = field(step, "action_type");
     const condition = words(step.querySelector(".j-when [data-condition]"));
     const parts = [action.value ? action.selectedOptions[0].text : "no action chosen", delayInWords(step)];
+    const hours = hoursInWords(step);
+    if (hours) parts.push(`only ${hours}`);
     if (condition) parts.push(`only if ${condition}`);
     if (field(step, "on_failure").value === "stop") parts.push("ends the journey if it fails");
     const isOn = field(step, "is_active").checked;
@@ -94,6 +111,8 @@
     place.addEventListener("focus", () => showPlaces(step));
     place.addEventListener("change", () => putInto(step, place.value));
     step.classList.toggle("j-deleted", isDeleted(step));
+    const more = step.querySelector("[data-more]");
+    more.open = Boolean(isSaid(step) || more.querySelector(".j-error"));
     open(step, step.classList.contains("j-open"));
     sortable(lanesOf(step), "lanes");
     summarise(step);
