@@ -2,14 +2,16 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
-from journeys.actions.registry import ACTIONS
+from journeys.actions.registry import ACTIONS, is_message
 from journeys.admin.icons import icon_of
 from journeys.admin.readonly import ReadOnlyAdmin, as_uuid, matching_contacts
+from journeys.logic.hours import Span
 from journeys.models import Journey, Message, RunStatus, StepExecution, UserJourney
 
 RUN_COLOURS = {"active": "info", "completed": "success", "failed": "danger", "paused": "warning"}
@@ -88,8 +90,20 @@ class RunAdmin(ReadOnlyAdmin):
             "title": f"{obj.contact.user_id} in {obj.journey.name}",
             "timeline": [_line(execution, execution.pk in sent) for execution in executions],
             "colour": RUN_COLOURS.get(obj.status, "default"),
+            "hours": _hours(obj),
             "step_waits": obj.status == RunStatus.ACTIVE and obj.current_step_id not in {e.step_id for e in executions},
         }
+
+
+def _hours(run: UserJourney) -> list[str]:
+    """What says at which hours the step that the run waits for is taken."""
+    step = run.current_step
+    if step is None or run.status != RunStatus.ACTIVE:
+        return []
+    window = Span.of(step.window)
+    quiet = Span.of(run.journey.quiet_hours) if is_message(step.action_type) else None
+    said = ([f"only {window}"] if window else []) + ([f"not in the quiet hours {quiet}"] if quiet else [])
+    return [*said, f"by the clock of {run.contact.timezone or settings.TIME_ZONE}"] if said else []
 
 
 def _line(execution: StepExecution, has_message: bool) -> dict[str, Any]:

@@ -38,6 +38,15 @@ class Span:
         start, end = raw.get("from"), raw.get("to")
         return cls(days, time.fromisoformat(start) if start else None, time.fromisoformat(end) if end else None)
 
+    def __str__(self) -> str:
+        """ "Mon–Fri 09:00–17:00"."""
+        chosen = sorted(self.days)
+        names = [WEEKDAYS[day].capitalize() for day in chosen]
+        is_row = len(chosen) > 2 and chosen[-1] - chosen[0] == len(chosen) - 1
+        days = "" if len(chosen) == 7 else f"{names[0]}–{names[-1]}" if is_row else ", ".join(names)
+        hours = f"{self.start:%H:%M}–{self.end:%H:%M}" if self.start is not None and self.end is not None else ""
+        return " ".join(filter(None, [days, hours])) or "any time"
+
     def holds(self, weekday: int, at: time) -> bool:
         """Whether that time of that weekday (0 = Monday) lies in it."""
         if self.start is None or self.end is None:

@@ -276,3 +276,19 @@ def test_operators_and_background_tasks_have_pages_in_the_admins_own_look():
         assert client.get(reverse(f"admin:{page}_changelist")).status_code == 200
     assert client.get(reverse("admin:auth_user_add")).status_code == 200
     assert "blacklistedtoken" not in client.get("/admin/").rendered_content
+
+
+def test_the_page_of_a_run_that_waits_says_at_which_hours_its_step_is_taken():
+    make_contact("ana", timezone="Europe/Berlin")
+    window = {"days": ["mon", "tue", "wed"], "from": "09:00", "to": "17:00"}
+    mail = {
+        "name": "Mail",
+        "action_type": "send_email",
+        "action_config": {"subject": "Hi", "text": "x"},
+        "window": window,
+    }
+    make_journey(steps=[mail], quiet_hours={"from": "22:00", "to": "08:00"})
+    ingest([Incoming("ana", "signup")], NOON)
+    run = UserJourney.objects.get()
+    page = signed_in(superuser=True).get(reverse("admin:journeys_userjourney_change", args=[run.pk])).rendered_content
+    assert "only Mon–Wed 09:00–17:00, not in the quiet hours 22:00–08:00, by the clock of Europe/Berlin" in page

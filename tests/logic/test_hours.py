@@ -114,3 +114,15 @@ def test_it_is_the_first_minute_of_all_that_is_open(window: Span | None, shut: S
     while not hours.is_open((wall := expected.astimezone(zone)).weekday(), wall.time()):
         expected = expected.replace(second=0) + timedelta(minutes=1)
     assert hours.first_from(moment, zone) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ({"days": ["fri", "mon", "tue", "wed", "thu"], "from": "09:00", "to": "17:00"}, "Mon–Fri 09:00–17:00"),
+        ({"days": ["sun", "mon"]}, "Mon, Sun"),
+        ({"from": "22:00", "to": "06:00"}, "22:00–06:00"),
+    ],
+)
+def test_hours_say_what_they_are(raw: dict[str, object], said: str):
+    assert str(Span.of(raw)) == said
