@@ -4,14 +4,21 @@ from typing import Any
 
 
 def _step(name: str, action_type: str, delay_minutes: int = 0, **more: Any) -> dict[str, Any]:
-    condition = more.pop("condition", None)
+    """A step. `more` is its action's config, and what a step has beside that."""
+    own = {key: more.pop(key) for key in ("condition", "window", "delay_from", "expires_after_minutes") if key in more}
+    lanes = more.pop("lanes", {})
     return {
         "name": name,
         "action_type": action_type,
         "action_config": more,
         "delay_minutes": delay_minutes,
-        "condition": condition,
+        "lanes": [{"name": lane, **inside} for lane, inside in lanes.items()],
+        **own,
     }
+
+
+def _lane(*steps: dict[str, Any], **own: Any) -> dict[str, Any]:
+    return {"steps": list(steps), **own}
 
 
 def _is(field: str, value: Any) -> dict[str, Any]:
@@ -19,10 +26,11 @@ def _is(field: str, value: Any) -> dict[str, Any]:
 
 
 HOUR, DAY = 60, 1440
+OFFICE_HOURS = {"days": ["mon", "tue", "wed", "thu", "fri"], "from": "09:00", "to": "17:00"}
 
 ONBOARDING = {
     "name": "Onboarding",
-    "description": "From sign-up to the first project: a welcome, a nudge, and a tag once they are settled.",
+    "description": "From sign-up to the first project: a welcome, a nudge for who hesitates, a tag once settled.",
     "trigger_type": "signup",
     "priority": 10,
     "steps": [
@@ -34,14 +42,46 @@ ONBOARDING = {
             message="Hi {{ user.first_name }}! I'm the Fernhill bot. Ask me anything about your first project.",
         ),
         _step(
-            "Tips on the phone",
-            "send_push",
-            DAY,
-            title="Your first project takes two minutes",
-            body="Pick a template, invite a colleague, done.",
+            "A first project?",
+            "wait_for_event",
+            event="project_opened",
+            timeout_minutes=3 * DAY,
+            lanes={
+                "received": _lane(
+                    _step("Mark as active", "apply_tag", tag="active"),
+                    _step(
+                        "Welcome credit", "grant_reward", reward_type="credit", value="5", condition=_is("plan", "team")
+                    ),
+                ),
+                "timed out": _lane(
+                    _step(
+                        "Which nudge",
+                        "ab_split",
+                        lanes={
+                            "by phone": _lane(
+                                _step(
+                                    "Tips on the phone",
+                                    "send_push",
+                                    title="Your first project takes two minutes",
+                                    body="Pick a template, invite a colleague, done.",
+                                ),
+                                weight=50,
+                            ),
+                            "by e-mail": _lane(
+                                _step(
+                                    "Tips by e-mail",
+                                    "send_email",
+                                    subject="Your first project takes two minutes",
+                                    text="Pick a template, invite a colleague, done.",
+                                ),
+                                weight=50,
+                            ),
+                        },
+                    ),
+                ),
+            },
         ),
-        _step("Welcome credit", "grant_reward", reward_type="credit", value="5", condition=_is("plan", "team")),
-        _step("Mark as onboarded", "apply_tag", DAY, tag="onboarded"),
+        _step("Mark as onboarded", "apply_tag", 7 * DAY, delay_from="journey_start", tag="onboarded"),
     ],
 }
 
@@ -56,31 +96,59 @@ PAYMENT_FAILED = {
             "Ask to update the card", "send_email", template="payment_failed", subject="Your payment did not go through"
         ),
         _step(
-            "Remind on Telegram",
-            "send_telegram",
-            DAY,
-            message="Your last payment of ${{ amount }} failed. Updating your card takes a minute.",
+            "Paid after all?",
+            "wait_for_event",
+            event="payment_success",
+            timeout_minutes=3 * DAY,
+            lanes={
+                "received": _lane(_step("Clear the mark", "remove_tag", tag="past due")),
+                "timed out": _lane(
+                    _step(
+                        "How large is it",
+                        "branch",
+                        lanes={
+                            "large": _lane(
+                                _step(
+                                    "Tell the sales team",
+                                    "trigger_webhook",
+                                    url="https://crm.example.com/hooks/past-due",
+                                    window=OFFICE_HOURS,
+                                ),
+                                condition={"field": "amount", "op": "gte", "value": 100},
+                            ),
+                            "the others": _lane(
+                                _step(
+                                    "Remind on Telegram",
+                                    "send_telegram",
+                                    message="Your payment of ${{ amount }} failed. Updating your card takes a minute.",
+                                ),
+                            ),
+                        },
+                    ),
+                ),
+            },
         ),
-        _step(
-            "Tell the sales team",
-            "trigger_webhook",
-            HOUR,
-            url="https://crm.example.com/hooks/past-due",
-            condition={"field": "amount", "op": "gte", "value": 100},
-        ),
-        _step("Clear the mark", "remove_tag", 5 * DAY, tag="past due"),
     ],
 }
 
 WIN_BACK = {
     "name": "Win back the idle",
-    "description": "Two weeks without a sign of life: show what is new, then make an offer.",
+    "description": "Two weeks without a sign of life: show what is new, then make an offer. Nobody is woken for it.",
     "trigger_type": "idle_user",
     "trigger_config": {"idle_days": 14},
+    "quiet_hours": {"from": "21:00", "to": "08:00"},
     "steps": [
         _step("We miss you", "send_email", template="we_miss_you", subject="{{ user.first_name }}, see what is new"),
-        _step("A gift for coming back", "grant_reward", 3 * DAY, reward_type="credit", value="10"),
-        _step("Mention the gift", "send_push", title="A gift is waiting", body="$10 of credit is on your account."),
+        _step(
+            "How large a gift",
+            "ab_split",
+            3 * DAY,
+            lanes={
+                "ten": _lane(_step("A gift of ten", "grant_reward", reward_type="credit", value="10"), weight=80),
+                "twenty": _lane(_step("A gift of twenty", "grant_reward", reward_type="credit", value="20"), weight=20),
+            },
+        ),
+        _step("Mention the gift", "send_push", title="A gift is waiting", body="It is on your account already."),
     ],
 }
 
@@ -95,10 +163,13 @@ CHURN_RISK = {
     "priority": 5,
     "steps": [
         _step("Mark as at risk", "apply_tag", tag="at risk"),
-        _step("Personal check-in", "send_email", HOUR, template="churn_checkin", subject="How are we doing?"),
+        _step(
+            "Personal check-in", "send_email", HOUR, template="churn_checkin", subject="How are we doing?",
+            window=OFFICE_HOURS,
+        ),
         _step("Open a ticket", "trigger_webhook", DAY, url="https://help.example.com/hooks/churn-risk"),
     ],
-}
+}  # fmt: skip
 
 RENEWAL = {
     "name": "Renewal",

@@ -102,6 +102,9 @@ def _payment(person: DemoPerson, start: datetime, chance: random.Random) -> Iter
     amount = person.attributes["price"] // 12 * max(1, person.attributes["seats"])
     if chance.random() < 0.12:
         yield Happening(at, person.user_id, "payment_fail", {"amount": amount, "currency": "USD"})
+        if chance.random() < 0.5:
+            later = _slot(at + timedelta(days=chance.randrange(1, 6)), chance)
+            yield Happening(later, person.user_id, "payment_success", {"amount": amount, "currency": "USD"})
     else:
         yield Happening(at, person.user_id, "payment_success", {"amount": amount, "currency": "USD"})
 
