@@ -61,7 +61,8 @@ class JourneyEditor:
     def document(self) -> dict[str, Any]:
         entered = self.form.cleaned_data
         names = ("name", "description", "trigger_type", "trigger_config", "is_active", "priority", "quiet_hours")
-        return {name: entered[name] for name in names} | {"steps": [step.step_document() for step in self.live_steps()]}
+        steps = [step.step_document() for step in self.live_steps()]
+        return {name: entered[name] for name in names} | self.form.rules() | {"steps": steps}
 
     def save(self, by: User, now: datetime) -> Journey | None:
         """Store and publish it, or put the reason why that can't be into the forms and return None."""

@@ -17,6 +17,7 @@ from journeys.actions.registry import ACTIONS, parse_config
 from journeys.admin.config_form import config_fields, initial_config, raw_config
 from journeys.admin.fields import ConditionField, DelayField, DelayWidget
 from journeys.admin.hours_field import HoursField
+from journeys.admin.rule_fields import RuleFields, rules_initial
 from journeys.admin.vocabulary import Vocabulary
 from journeys.engine.triggers import TRIGGERS, parse_trigger, unwrap
 from journeys.logic.flow import JOURNEY_START, PREVIOUS_STEP
@@ -70,7 +71,7 @@ class TypedForm(PlacedForm):
 NAME_TAKEN = "There is already a journey of this name."
 
 
-class JourneyForm(TypedForm):
+class JourneyForm(RuleFields, TypedForm):
     group = "trigger"
     elsewhere = ("condition",)
 
@@ -206,11 +207,11 @@ NEW_STEP = {"is_active": True, "on_failure": OnFailure.CONTINUE, "delay": 0, "de
 
 def _journey_initial(journey: Journey | None) -> dict[str, Any]:
     if journey is None:
-        return {"is_active": False, "priority": 0, "trigger_type": "signup"}
+        return {"is_active": False, "priority": 0, "trigger_type": "signup", **rules_initial(None)}
     names = ("name", "description", "is_active", "priority", "trigger_type", "quiet_hours")
     own = {name: getattr(journey, name) for name in names}
     condition = unwrap(journey.trigger_config).get("condition")
-    return own | {"condition": condition, "seen": str(journey.live_version_id)}
+    return own | {"condition": condition, "seen": str(journey.live_version_id)} | rules_initial(journey)
 
 
 def as_sentence(fault: str) -> str:

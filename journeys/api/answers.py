@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
 from journeys.authoring.document import TOP, RowsByLane, draft_steps, rows_by_lane
+from journeys.authoring.rules import rules_of
 from journeys.engine.ingest import Answer as Ingested
 from journeys.models import (
     Breaker,
@@ -84,6 +85,8 @@ class JourneyOut(Answer):
     is_active: bool
     priority: int
     quiet_hours: dict[str, JsonValue] | None
+    reentry: str
+    reentry_days: int | None
     step_count: int
     steps: list[StepOut]
     version: int = Field(description="The number of the version that runs.")
@@ -105,6 +108,7 @@ class JourneyOut(Answer):
             is_active=journey.is_active,
             priority=journey.priority,
             quiet_hours=journey.quiet_hours,
+            **rules_of(journey),
             step_count=len(steps),
             steps=[StepOut.of(step, rows) for step in rows.get(TOP, ())],
             version=version.number if version is not None else 0,

@@ -11,6 +11,7 @@ from journeys.logic.timing import MAX_DELAY_MINUTES
 MAX_STEPS = 200
 MAX_LANES = 20
 MAX_WEIGHT = 1_000
+MAX_DAYS = 3_650
 INT32 = 2**31 - 1
 PRINTABLE = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
 
@@ -24,6 +25,7 @@ Whole = Annotated[int, BeforeValidator(whole)]
 # Limits come first: put around the validator of something optional, they would be missing in the schema.
 Natural = Annotated[int, Field(ge=0, le=INT32), BeforeValidator(whole)]
 Minutes = Annotated[int, Field(ge=1, le=MAX_DELAY_MINUTES), BeforeValidator(whole)]
+Days = Annotated[int, Field(ge=1, le=MAX_DAYS), BeforeValidator(whole)]
 Weight = Annotated[int, Field(ge=0, le=MAX_WEIGHT), BeforeValidator(whole)]
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
 
@@ -155,4 +157,10 @@ class JourneyBody(BaseModel):
     quiet_hours: QuietHoursBody | None = Field(
         default=None, description="Hours in which e-mails, Telegram messages and pushes wait, by the contact's clock."
     )
+    reentry: Literal["once", "after_finish", "after_days"] = Field(
+        default="once",
+        description="Whether somebody who was in it may enter again: never; when they are out; some days after they "
+        "last entered. Nobody is in it twice at a time.",
+    )
+    reentry_days: Days | None = Field(default=None, description="Of `after_days`: how many.")
     steps: list[StepBody] = Field(default_factory=list, max_length=MAX_STEPS)

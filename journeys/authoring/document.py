@@ -15,6 +15,7 @@ from journeys.actions.registry import ACTIONS
 from journeys.authoring.bodies import JourneyBody, LaneBody, StepBody
 from journeys.authoring.document_faults import deeper_faults, faults_of, journeys_named
 from journeys.authoring.faults import Fault, Faulty, faults_in
+from journeys.authoring.rules import rules_in, rules_of, said
 from journeys.authoring.starts import KIND as STARTS
 from journeys.engine.triggers import unwrap
 from journeys.logic import json_values
@@ -64,7 +65,7 @@ class StepDocument:
 
 @dataclass(frozen=True, slots=True)
 class JourneyDocument:
-    """A valid journey. `steps` are in order, each with the key that it is known by."""
+    """A valid journey. `rules` are the fields of authoring/rules.py; `steps` are in order, each with its key."""
 
     name: str
     description: str
@@ -73,6 +74,7 @@ class JourneyDocument:
     is_active: bool
     priority: int
     quiet_hours: Mapping[str, Any] | None
+    rules: dict[str, Any]
     steps: tuple[StepDocument, ...]
 
 
@@ -95,6 +97,7 @@ def parse(body: Any) -> JourneyDocument:
         is_active=written.is_active,
         priority=written.priority,
         quiet_hours=written.quiet_hours.model_dump(by_alias=True) if written.quiet_hours else None,
+        rules=rules_in(written),
         steps=_ordered(written.steps, _Names(_keys(written.steps), journeys_named(written))),
     )
 
@@ -112,6 +115,7 @@ def export(journey: Journey, *, with_order: bool = False) -> dict[str, Any]:
         "is_active": journey.is_active,
         "priority": journey.priority,
         "quiet_hours": journey.quiet_hours,
+        **rules_of(journey),
         "steps": _export(draft_steps(journey), with_order=with_order),
     }
 
@@ -184,7 +188,7 @@ def definition(journey: Journey, steps: Sequence[JourneyStep]) -> dict[str, Any]
         "trigger_config": journey.trigger_config,
         "quiet_hours": journey.quiet_hours,
     }
-    return _without_defaults(own) | {"steps": _export(steps, with_id=True)}
+    return _without_defaults(own) | said(journey) | {"steps": _export(steps, with_id=True)}
 
 
 LATER = {"quiet_hours": None, "delay_from": PREVIOUS_STEP, "window": None}

@@ -11,6 +11,7 @@ from journeys.actions.base import ConfigError
 from journeys.actions.registry import ACTIONS, CHANNELS, is_message, parse_config
 from journeys.authoring.bodies import MAX_STEPS, JourneyBody, LaneBody, QuietHoursBody, StepBody
 from journeys.authoring.faults import Fault, faults_in_config
+from journeys.authoring.rules import faults_of_rules
 from journeys.authoring.starts import KIND as STARTS
 from journeys.authoring.starts import ids_of
 from journeys.authoring.templates import missing_templates
@@ -30,6 +31,7 @@ def faults_of(written: JourneyBody) -> list[Fault]:
     steps = list(_walk(written.steps, "steps"))
     faults = [
         *_trigger_faults(written.trigger_type, written.trigger_config),
+        *faults_of_rules(written),
         *_faults_of_steps(steps),
         *_faults_of_hours(steps, written.quiet_hours),
     ]

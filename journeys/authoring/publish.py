@@ -24,12 +24,13 @@ from journeys.authoring.document import (
     export,
     parse,
 )
+from journeys.authoring.rules import rules_of
 from journeys.authoring.starts import faults_of_starts, keep_if_started
 from journeys.engine import wake
 from journeys.engine.inside import delete_runs, look_again
 from journeys.engine.parking import park, unpark
 from journeys.engine.triggers import started_by
-from journeys.models import Journey, JourneyStep, JourneyVersion, Tally, TallyTotal
+from journeys.models import Journey, JourneyStep, JourneyVersion, Reentry, Tally, TallyTotal
 from journeys.models.ids import new_id
 
 logger = logging.getLogger(__name__)
@@ -151,10 +152,12 @@ def _save(journey: Journey, document: JourneyDocument, by: User | None, now: dat
 
 
 def _write_settings(journey: Journey, document: JourneyDocument, now: datetime) -> None:
-    before = {field: getattr(journey, field) for field in SETTINGS}
-    for field in SETTINGS:
-        setattr(journey, field, getattr(document, field))
-    if journey._state.adding or _differs(before, {field: getattr(journey, field) for field in SETTINGS}):
+    before = {field: getattr(journey, field) for field in SETTINGS} | rules_of(journey)
+    after = {field: getattr(document, field) for field in SETTINGS} | document.rules
+    for field, value in after.items():
+        setattr(journey, field, value)
+    journey.was_open_again |= journey.reentry != Reentry.ONCE
+    if journey._state.adding or _differs(before, after):
         journey.updated_at = now
         try:
             with transaction.atomic():

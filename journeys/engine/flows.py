@@ -26,6 +26,8 @@ class LiveJourney:
     is_active: bool
     priority: int
     version_id: UUID
+    was_open_again: bool
+    """Whether it let people in again, in this version or an earlier one."""
 
 
 def lock_journeys(ids: Collection[UUID], *, skip_locked: bool = False) -> dict[UUID, LiveJourney]:
@@ -49,7 +51,7 @@ def lock_triggered(names: Collection[str]) -> dict[UUID, LiveJourney]:
 
 def _lock(condition: str, parameters: list[object], *, skip_locked: bool = False) -> dict[UUID, LiveJourney]:
     rows = query(
-        f"SELECT id, name, is_active, priority, live_version_id FROM journeys WHERE {condition} "
+        f"SELECT id, name, is_active, priority, live_version_id, was_open_again FROM journeys WHERE {condition} "
         f"ORDER BY id FOR SHARE {'SKIP LOCKED' if skip_locked else ''}",
         parameters,
     )

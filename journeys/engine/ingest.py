@@ -30,7 +30,10 @@ from journeys.models.ids import new_id
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """An event as a producer reports it. `journeys` names those it is for; None means all that match."""
+    """An event as a producer reports it. `journeys` names those it is for; None means all that match.
+
+    `entry_key` says by what it starts a run where people may enter again; without one, by its message_id.
+    """
 
     user_id: str
     name: str
@@ -39,6 +42,7 @@ class Incoming:
     occurred_at: datetime | None = None
     source: str = EventSource.API
     journeys: frozenset[UUID] | None = None
+    entry_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +233,9 @@ def _entries(event: _Event, by_name: Mapping[str, list[tuple[LiveJourney, Flow]]
         "occurred_at": iso(event.occurred_at),
     }
     facts = event.person.facts(what, metadata, now)
+    key = incoming.entry_key or f"event:{event.message_id}"
     return [
-        Entry(event.person, journey, flow, what, metadata)
+        Entry(event.person, journey, flow, what, metadata, key)
         for journey, flow in by_name.get(incoming.name, ())
         if (incoming.journeys is None or journey.id in incoming.journeys) and flow.admits(facts)
     ]

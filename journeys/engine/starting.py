@@ -97,8 +97,9 @@ def _start(run: Run, effect: StartJourney, key: UUID, now: datetime) -> _Start |
     target = run.targets.get(effect.journey_id)
     if target is None or isinstance(target.flow, Exception):
         return None
-    event = {"name": "start_journey", "message_id": f"step:{key}", "occurred_at": iso(now)}
-    return _Start(Entry(run.person, target.journey, target.flow, event, dict(effect.metadata)), key)
+    name = f"step:{key}"
+    event = {"name": "start_journey", "message_id": name, "occurred_at": iso(now)}
+    return _Start(Entry(run.person, target.journey, target.flow, event, dict(effect.metadata), name), key)
 
 
 def _result(one: _Start, inside: Mapping[tuple[UUID, UUID], bool], *, is_started: bool) -> dict[str, Any]:

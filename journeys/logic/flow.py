@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from journeys.logic.conditions import Predicate, reads_tags
 from journeys.logic.conditions import compile as compile_condition
 from journeys.logic.effects import ScheduleNext
+from journeys.logic.entry import Entrance, compile_entrance
 from journeys.logic.hours import Hours, Span
 from journeys.logic.timing import step_due
 
@@ -95,6 +96,7 @@ class Flow:
         admits: Predicate,
         *,
         started_by: str = "",
+        entrance: Entrance,
         admission_reads_tags: bool = True,
         conditions_read_tags: bool = True,
     ) -> None:
@@ -102,6 +104,7 @@ class Flow:
         self.trigger_type = trigger_type
         self.started_by = started_by or trigger_type
         self.admits = admits
+        self.entrance = entrance
         self.admission_reads_tags = admission_reads_tags
         self.conditions_read_tags = conditions_read_tags
         self._places: dict[UUID, _Place] = {}
@@ -164,6 +167,7 @@ def compile_flow(
         definition["trigger_type"],
         compile_condition(condition),
         started_by=definition["trigger_config"].get("event", "") if definition["trigger_type"] == "event" else "",
+        entrance=compile_entrance(definition),
         admission_reads_tags=reads_tags(condition),
         conditions_read_tags=any(map(reads_tags, _conditions(definition["steps"]))),
     )

@@ -8,6 +8,7 @@ from journeys.models.definitions import (
     JourneyVersion,
     MessageTemplate,
     OnFailure,
+    Reentry,
 )
 from journeys.models.providers import Breaker, BreakerState, Bucket
 from journeys.models.runtime import (
@@ -48,6 +49,7 @@ __all__ = [
     "MessageStatus",
     "MessageTemplate",
     "OnFailure",
+    "Reentry",
     "Reward",
     "RunStatus",
     "StepExecution",

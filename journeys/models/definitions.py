@@ -4,6 +4,12 @@ from django.conf import settings
 from django.db import models
 
 
+class Reentry(models.TextChoices):
+    ONCE = "once", "never: each person once"
+    AFTER_FINISH = "after_finish", "whenever they are out of it"
+    AFTER_DAYS = "after_days", "some days after they last entered"
+
+
 class Journey(models.Model):
     """A trigger and its steps. Name, description, `is_active` and `priority` are live; the rest is the draft."""
 
@@ -16,6 +22,10 @@ class Journey(models.Model):
     is_active = models.BooleanField(default=True)
     priority = models.IntegerField(default=0, help_text="Higher starts first when one event starts several.")
     quiet_hours = models.JSONField(null=True, blank=True)  # {from, to}: messages wait.
+    reentry = models.CharField(max_length=20, choices=Reentry, default=Reentry.ONCE, db_default=Reentry.ONCE)
+    reentry_days = models.PositiveSmallIntegerField(null=True, blank=True)
+    # That it let people in again, now or once: then `once` is not to be seen from the runs' keys alone.
+    was_open_again = models.BooleanField(default=False, db_default=False, editable=False)
     live_version = models.ForeignKey(
         "JourneyVersion", on_delete=models.PROTECT, null=True, editable=False, related_name="+"
     )

@@ -33,6 +33,7 @@ def posted(
         "priority": "0",
         "trigger_type": "signup",
         "condition_mode": "rows",
+        "reentry": "once",
         "steps-TOTAL_FORMS": str(len(steps)),
         "steps-INITIAL_FORMS": "0",
         "lanes-TOTAL_FORMS": str(len(lanes)),

@@ -1,12 +1,13 @@
 """The engine's tables and the reference, each as the same plain values, and where they differ."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from journeys.engine.sql import query
 from tests.reference.engine import Engine
 from tests.reference.interpreter import Reference
-from tests.reference.state import Run
+from tests.reference.state import Name, Run
 
 State = dict[str, dict[Any, Any]]
 """What there is, in parts; in each part a value by what it is known by. Ledgers count equal rows."""
@@ -19,7 +20,7 @@ SELECT c.user_id, j.name, r.status, s.key, r.due_at, r.parked_due_at, r.previous
 FROM user_journeys r JOIN contacts c ON c.id = r.contact_id JOIN journeys j ON j.id = r.journey_id
 LEFT JOIN journey_steps s ON s.id = r.current_step_id"""
 EXECUTIONS = """
-SELECT c.user_id, j.name, s.key, e.status, e.executed_at, e.completed_at, e.retry_count,
+SELECT c.user_id, j.name, r.started_at, s.key, e.status, e.executed_at, e.completed_at, e.retry_count,
        COALESCE(e.result->>'lane', e.result->>'reason', ''), e.dead_at IS NOT NULL
 FROM step_executions e JOIN user_journeys r ON r.id = e.user_journey_id JOIN contacts c ON c.id = r.contact_id
 JOIN journeys j ON j.id = r.journey_id JOIN journey_steps s ON s.id = e.step_id"""
@@ -43,8 +44,8 @@ JOIN journeys j ON j.id = t.journey_id LEFT JOIN journey_steps s ON s.id = t.ste
 def of_engine(engine: Engine) -> State:
     messages = [(user, to, engine.text_of(text), *rest) for user, to, text, *rest in query(MESSAGES)]
     return {
-        "run": {(user, journey): _of_run(*rest) for user, journey, *rest in query(RUNS)},
-        "execution": {(user, journey, key): tuple(rest) for user, journey, key, *rest in query(EXECUTIONS)},
+        "run": _numbered(((user, journey), _of_run(*rest)) for user, journey, *rest in query(RUNS)),
+        "execution": Counter(query(EXECUTIONS)),
         "contact": {user: tuple(rest) for user, *rest in query(CONTACTS)},
         "tag": dict.fromkeys(query(TAGS), True),
         "reward": Counter(query(REWARDS)),
@@ -56,20 +57,30 @@ def of_engine(engine: Engine) -> State:
     }
 
 
+def _numbered(runs: Iterable[tuple[Name, tuple[Any, ...]]]) -> dict[tuple[str, str, int], tuple[Any, ...]]:
+    """All runs, several of one contact in one journey in an order that only looks at what they are."""
+    count: Counter[Name] = Counter()
+    numbered = {}
+    for name, run in sorted(runs, key=str):
+        count[name] += 1
+        numbered[*name, count[name]] = run
+    return numbered
+
+
 def _of_run(status: str, *values: Any) -> tuple[Any, ...]:
     """Where a run is; what only those that go on have, for those."""
     return (status, *(values if status == "active" else values[:-4]))
 
 
 def of_reference(reference: Reference) -> State:
-    runs = reference.runs.values()
+    runs = [*reference.over, *reference.runs.values()]
     return {
-        "run": {run.name: _run(run) for run in runs},
-        "execution": {
-            (*run.name, key): (it.status, it.at, it.at if it.status != "pending" else None, it.tries, it.note,
-                               it.status == "failed")
+        "run": _numbered((run.name, _run(run)) for run in runs),
+        "execution": Counter(
+            (*run.name, run.started_at, key, it.status, it.at, it.at if it.status != "pending" else None, it.tries,
+             it.note, it.status == "failed")
             for run in runs for key, it in run.executions.items()
-        },
+        ),
         "contact": {
             user: (it.columns["telegram_chat_id"], it.columns["timezone"], _text(it.attributes.get("plan")),
                    it.attributes.get("points"), it.chat_is_dead)
@@ -121,7 +132,7 @@ def unconserved(engine: State) -> list[str]:
         if not step:
             (entered if what == "started" else somewhere)[journey] += count
     inside = {name: run for name, run in engine["run"].items() if run[0] in ("active", "paused")}
-    somewhere.update(journey for _, journey in inside)
+    somewhere.update(journey for _, journey, *_ in inside)
     return [
         *(f"of {entered[it]} who entered {it}, {somewhere[it]} are somewhere" for it in entered | somewhere
           if entered[it] != somewhere[it]),

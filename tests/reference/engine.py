@@ -33,7 +33,7 @@ from journeys.engine.sql import execute
 from journeys.logic.effects import Delivered, MarkChatDead, Outcome, Prepared, Undelivered
 from journeys.logic.split import choose
 from journeys.models import ids
-from tests.reference.script import ASKED, MAX_TRIES, Answer, Document, Happens, World
+from tests.reference.script import ASKED, MAX_TRIES, NO_RULES, Answer, Document, Happens, World
 
 Name = tuple[str, str]
 ENGINE = {
@@ -78,6 +78,9 @@ class Engine:
     def edit(self, name: str, steps: Iterable[Document], settings: Document) -> None:
         with suppress(DocumentError), transaction.atomic():
             patch_journey(self._journeys[name], {"steps": list(steps), **settings}, None, self.now)
+
+    def rule(self, name: str, rules: Document) -> None:
+        patch_journey(self._journeys[name], {**NO_RULES, **rules}, None, self.now)
 
     def switch(self, name: str, on: bool) -> None:
         set_active(self._journeys[name], on, None, self.now)

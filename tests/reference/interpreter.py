@@ -7,11 +7,11 @@ whether it is allowed.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.reference.documents import MINUTE, Version, holds, started_by
-from tests.reference.script import Document, Happens
+from tests.reference.script import NO_RULES, Document, Happens
 from tests.reference.state import Came, Contact, Journey, Name, Run
 from tests.reference.walk import SUSPECT, Walk
 
@@ -30,8 +30,9 @@ class Reference(Walk):
         condition = body["trigger_config"].get("condition")
         trigger = body["trigger_config"]["event"] if body["trigger_type"] == "event" else body["trigger_type"]
         self.journeys[body["name"]] = Journey(
-            body["name"], trigger, condition, body["priority"], version, body["is_active"]
+            body["name"], trigger, condition, body["priority"], version, body["is_active"], NO_RULES
         )
+        self.rule(body["name"], {name: body[name] for name in NO_RULES if name in body})
 
     def change(self, user: str, changes: Mapping[str, Any]) -> None:
         self.buried.discard(user)
@@ -57,7 +58,7 @@ class Reference(Walk):
         started = [
             journey.name
             for journey in sorted(self.journeys.values(), key=lambda journey: -journey.priority)
-            if journey.on and journey.trigger == event.event and (event.user, journey.name) not in self.runs
+            if journey.on and journey.trigger == event.event and self._may_enter(event.user, journey)
             if holds(journey.condition, facts)
         ]
         came = self._wake(event)
@@ -66,6 +67,14 @@ class Reference(Walk):
         if event.message_id:
             self.answered[key] = started
         return "accepted", started
+
+    def _may_enter(self, user: str, journey: Journey) -> bool:
+        last = self.runs.get((user, journey.name))
+        if last is None:
+            return True
+        if last.status == "active" or journey.rules["reentry"] == "once":
+            return False
+        return self.now >= last.started_at + timedelta(days=journey.rules["reentry_days"] or 0)
 
     def _wake(self, event: Happens) -> Came:
         """Let those go on who wait for it."""
@@ -82,6 +91,8 @@ class Reference(Walk):
     def _start(self, name: Name, version: Version, came: Came) -> None:
         zone = self._zone(name[0])
         due = version.due(version.first, self.now, self.now, zone, {}) if version.first else self.now
+        if name in self.runs:
+            self.over.append(self.runs[name])
         self.runs[name] = Run(name, version, came.properties, self.now, version.first, due, due, self.now)
         self.runs[name].began_with = came
         self.counts[name[1], "", "started"] += 1
@@ -93,7 +104,7 @@ class Reference(Walk):
             inside = self.runs.get((user, journey.name))
             if not journey.on:
                 run.executions[key].note = "it is switched off"
-            elif inside:
+            elif inside and not self._may_enter(user, journey):
                 is_in = inside.status == "active"
                 run.executions[key].note = "they are in it already" if is_in else "they were in it before"
             else:
@@ -115,6 +126,9 @@ class Reference(Walk):
                 run.due = run.due and min(run.due, self.now)
                 run.parked = run.parked and min(run.parked, self.now)
 
+    def rule(self, name: str, rules: Document) -> None:
+        self.journeys[name].rules = {**NO_RULES, **rules}
+
     def switch(self, name: str, on: bool) -> None:
         was_on, self.journeys[name].on = self.journeys[name].on, on
         if was_on != on:
@@ -133,6 +147,7 @@ class Reference(Walk):
             return  # Refused.
         del self.journeys[name]
         self.runs = {key: run for key, run in self.runs.items() if key[1] != name}
+        self.over = [run for run in self.over if run.name[1] != name]
         self.counts = Counter({key: count for key, count in self.counts.items() if key[0] != name})
 
     def has(self, name: str) -> bool:
@@ -151,6 +166,7 @@ class Reference(Walk):
             if run.name[0] == user and run.status == "active":
                 self.counts[run.name[1], "", "exited"] += 1
         self.runs = {key: run for key, run in self.runs.items() if key[0] != user}
+        self.over = [run for run in self.over if run.name[0] != user]
         self.messages = [pair for pair in self.messages if pair[0] != user]
         self.rewards = [reward for reward in self.rewards if reward[0] != user]
         self.answered = {key: started for key, started in self.answered.items() if key[0] != user}

@@ -18,6 +18,7 @@ from tests.reference.script import (
     Move,
     Passes,
     Removed,
+    Ruled,
     Switched,
     Tidied,
     Together,
@@ -109,10 +110,12 @@ def _happens(side: Engine | Reference, move: Move) -> None:
             side.forget(user)
         case Tidied():
             side.tidy()
-        case Edited(journey) | Switched(journey) | Removed(journey) if not side.has(journey):
+        case Edited(journey) | Ruled(journey) | Switched(journey) | Removed(journey) if not side.has(journey):
             pass
         case Edited(journey, steps, settings):
             side.edit(journey, steps, settings)
+        case Ruled(journey, rules):
+            side.rule(journey, rules)
         case Switched(journey, on):
             side.switch(journey, on)
         case Removed(journey):

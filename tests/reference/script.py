@@ -20,6 +20,9 @@ DIES_AT = ("claim", "claimed", "sent", "record")
 """Where a worker can die: before the claim commits; after; with all sent; before the outcomes commit."""
 
 
+NO_RULES: Mapping[str, Any] = {"reentry": "once", "reentry_days": None}
+
+
 @dataclass(frozen=True)
 class Happens:
     """An event of `user` comes in, alone."""
@@ -44,6 +47,14 @@ class Edited:
     journey: str
     steps: tuple[Document, ...]
     settings: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ruled:
+    """A journey has other rules of who enters and who leaves; NO_RULES stand where these say nothing."""
+
+    journey: str
+    rules: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,7 @@ class Works:
     meanwhile: tuple["Move", ...] = ()
 
 
-Move = Happens | Together | Edited | Switched | Removed | Changed | Forgotten | Tidied | Passes | Works
+Move = Happens | Together | Edited | Ruled | Switched | Removed | Changed | Forgotten | Tidied | Passes | Works
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ class Journey:
     priority: int
     version: Version
     on: bool
+    rules: Document
 
 
 @dataclass

@@ -27,7 +27,8 @@ class Walk:
         self.contacts: dict[str, Contact] = {}
         self.buried: set[str] = set()
         self.journeys: dict[str, Journey] = {}
-        self.runs: dict[Name, Run] = {}
+        self.runs: dict[Name, Run] = {}  # The last of each.
+        self.over: list[Run] = []  # Those before it.
         self.messages: list[tuple[str, Message]] = []
         self.rewards: list[tuple[str, int, datetime]] = []
         self.sends: list[tuple[str, str, datetime]] = []

@@ -16,6 +16,7 @@ from tests.reference.script import (
     Move,
     Passes,
     Removed,
+    Ruled,
     Switched,
     Tidied,
     Together,
@@ -80,8 +81,8 @@ WINDOWS = st.sampled_from(
 )  # fmt: skip
 QUIET_HOURS = st.sampled_from([None, None, None, {"from": "22:00", "to": "08:00"}, {"from": "01:45", "to": "02:30"}])
 MINUTES = st.sampled_from([None, None, 0, 1, 5, 30, 60, 600, 1440])
-COMES = [*["event"] * 4, *["edit"] * 5, *["switch"] * 3, "change", "batch", "forget", "remove", "tidy"]
-MEANWHILE = ["switch", "switch", "switch", "edit", "edit", "change", "forget", "event"]
+COMES = [*["event"] * 4, *["edit"] * 5, *["switch"] * 3, *["rule"] * 2, "change", "batch", "forget", "remove", "tidy"]
+MEANWHILE = ["switch", "switch", "switch", "edit", "edit", "rule", "change", "forget", "event"]
 CHATS = st.sampled_from(["1", "1", "2", "2", "2", ""])
 ANSWERS = st.sampled_from(["later", "later", "later", "asks", "never", "gone"])
 TROUBLES = st.tuples(ANSWERS, st.sampled_from([2, 10, 60, 2000]))
@@ -120,7 +121,19 @@ def bodies(draw: Draw, name: str) -> Step:
         "is_active": not draw(RARELY),
         "steps": draw(rows(name, list(draw(st.permutations(KEYS))), least=2)),
         "quiet_hours": draw(QUIET_HOURS),
+        **draw(rules()),
     }
+
+
+@st.composite
+def rules(draw: Draw) -> dict[str, Any]:
+    """Who enters a journey, and when they leave."""
+    found: dict[str, Any] = {}
+    if draw(OFTEN):
+        found["reentry"] = draw(st.sampled_from(["after_finish", "after_finish", "after_days"]))
+        if found["reentry"] == "after_days":
+            found["reentry_days"] = draw(st.sampled_from([1, 1, 2]))
+    return found
 
 
 @st.composite
@@ -269,6 +282,8 @@ def outside(draw: Draw, journeys: dict[str, Step], kinds: list[str] = COMES) -> 
             journeys[name]["steps"] = draw(edits(name, journeys[name]["steps"]))
             settings = {"quiet_hours": draw(QUIET_HOURS)} if draw(RARELY) else {}
             return Edited(name, tuple(deepcopy(journeys[name]["steps"])), settings)
+        case "rule":
+            return Ruled(name, draw(rules()))
         case "switch":
             journeys[name]["is_active"] = not journeys[name]["is_active"]
             return Switched(name, journeys[name]["is_active"])
