@@ -6,7 +6,11 @@ Made when the database is migrated, and from then on the administrators': what t
 from typing import Any
 
 MARKETER = [
-    *(f"{may}_{what}" for what in ("journey", "messagetemplate") for may in ("add", "change", "delete", "view")),
+    *(
+        f"{may}_{what}"
+        for what in ("journey", "messagetemplate", "segment")
+        for may in ("add", "change", "delete", "view")
+    ),
     *(f"view_{what}" for what in ("contact", "event", "message", "stepexecution", "tag", "reward", "userjourney")),
     *("view_breaker", "delete_breaker"),  # closing them
     *("view_deadletter", "change_deadletter"),  # replaying and dismissing them

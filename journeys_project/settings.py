@@ -269,6 +269,7 @@ UNFOLD = {
                 "separator": True,
                 "items": [
                     _page("Contacts", "group", "journeys.contact"),
+                    _page("Segments", "groups_2", "journeys.segment"),
                     _page("Tags", "sell", "journeys.tag"),
                     _page("Rewards", "redeem", "journeys.reward"),
                 ],

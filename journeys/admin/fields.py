@@ -8,7 +8,9 @@ from django import forms
 from unfold.widgets import INPUT_CLASSES, TEXTAREA_CLASSES, UnfoldAdminSelectWidget
 
 from journeys.logic.condition_text import ConditionTextError, from_text, to_text
+from journeys.logic.condition_words import describe
 from journeys.logic.conditions import OPERATORS, ConditionError, validate
+from journeys.logic.event_counts import COMPARISONS, validate_segment
 from journeys.logic.timing import MAX_DELAY_MINUTES
 
 INPUT, TEXTAREA = " ".join(INPUT_CLASSES), " ".join(TEXTAREA_CLASSES)
@@ -79,6 +81,8 @@ class ConditionWidget(forms.Widget):
     """Rows of field, operator and value (static/journeys/condition.js), or one text."""
 
     template_name = "journeys/admin/widgets/condition.html"
+    counts = False
+    """Whether its rows may count events."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> ConditionInput:
         mode = "text" if data.get(f"{name}_mode") == "text" else "rows"
@@ -93,22 +97,25 @@ class ConditionWidget(forms.Widget):
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
         entered = value if isinstance(value, ConditionInput) else as_input(value)
-        context["widget"] |= {"entered": entered, "textarea_class": TEXTAREA}
+        context["widget"] |= {"entered": entered, "textarea_class": TEXTAREA, "counts": self.counts}
         return context
 
 
 class ConditionField(forms.Field):
-    """A condition as a document holds it, or None."""
+    """A condition as a document holds it, or None. One that `counts` is a segment's."""
 
     widget = ConditionWidget
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, counts: bool = False, **kwargs: Any) -> None:
         super().__init__(required=False, **kwargs)
+        self.widget.counts = counts
+        self.validate_condition = validate_segment if counts else validate
 
     def clean(self, value: ConditionInput) -> dict[str, Any] | None:
         try:
-            condition = from_text(value.text) if value.mode == "text" else _from_rows(value.rows)
-            validate(condition)
+            is_text = value.mode == "text"
+            condition = from_text(value.text, self.validate_condition) if is_text else _from_rows(value.rows)
+            self.validate_condition(condition)
         except ConditionTextError as error:
             raise forms.ValidationError(str(error)) from error
         except ConditionError as error:
@@ -128,7 +135,11 @@ def rows_can_say(condition: Any) -> bool:
     if not condition:
         return True
     leaves = condition.get("all") or condition.get("any") or [condition]
-    return all("field" in leaf and _one_type(leaf.get("value")) for leaf in leaves)
+    return all(_one_row(leaf) for leaf in leaves)
+
+
+def _one_row(leaf: dict[str, Any]) -> bool:
+    return "where" not in leaf if "did" in leaf else "field" in leaf and _one_type(leaf.get("value"))
 
 
 def in_rows(error: ConditionError) -> str:
@@ -137,7 +148,8 @@ def in_rows(error: ConditionError) -> str:
     part = part.strip(".") or ("" if where else error.path)
     number = where.rpartition("[")[2]
     row = f"Row {int(number) + 1}" if where in (f"all[{number}", f"any[{number}") else ""
-    names = {"field": "the field", "op": "the operator", "value": "the value"}
+    names = {"field": "the field", "op": "the operator", "value": "the value", "did": "the event"}
+    names["within_days"] = "the days"
     subject = ", ".join(filter(None, [row, names.get(part.partition("[")[0], part)]))
     return f"{subject[:1].upper()}{subject[1:]}: {error.message}" if subject else error.message
 
@@ -160,6 +172,27 @@ def _from_rows(rows: str) -> Any:
 def operator_choices() -> list[dict[str, str]]:
     """What the browser needs to know of the operators."""
     return [{"op": op, "label": operator.label, "takes": operator.takes} for op, operator in OPERATORS.items()]
+
+
+def comparison_choices() -> list[tuple[str, str]]:
+    """How counts of events are compared."""
+    return list(COMPARISONS.items())
+
+
+def other_view(entered: ConditionInput, field: ConditionField) -> dict[str, str]:
+    """The other view of a condition, for the browser: rows as text, or text as rows, and both in words."""
+    try:
+        condition = field.clean(entered)
+    except forms.ValidationError as error:
+        return {"error": error.messages[0]}
+    shown = as_input(condition)
+    words = describe(condition) if condition else ""
+    return {"rows": shown.rows, "text": shown.text, "mode": shown.mode, "words": words}
+
+
+def entered_condition(data: Any) -> ConditionInput:
+    """What the browser asks about."""
+    return ConditionInput(**{name: data.get(name, "") for name in ("mode", "rows", "text")})
 
 
 class PairsWidget(forms.Widget):

@@ -8,7 +8,6 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.forms import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -18,7 +17,7 @@ from unfold.decorators import display
 
 from journeys.actions.registry import ACTIONS
 from journeys.admin.builder import JourneyEditor
-from journeys.admin.fields import ConditionField, ConditionInput, as_input, operator_choices
+from journeys.admin.fields import ConditionField, entered_condition, operator_choices, other_view
 from journeys.admin.icons import icon_of
 from journeys.admin.readonly import TolerantChangeList, as_uuid
 from journeys.analytics import Numbers, journey_numbers
@@ -27,7 +26,6 @@ from journeys.authoring.starts import JourneyInUse
 from journeys.engine.clock import database_clock
 from journeys.engine.triggers import TRIGGERS
 from journeys.engine.wake import after_commit
-from journeys.logic.condition_words import describe
 from journeys.models import Journey
 
 
@@ -128,18 +126,10 @@ class JourneyAdmin(ModelAdmin):
         return HttpResponseRedirect(reverse("admin:journeys_journey_changelist"))
 
     def condition_view(self, request: HttpRequest) -> JsonResponse:
-        """The other view of a condition: rows as text, or text as rows, and both in words."""
+        """The other view of a condition."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        names = ("mode", "rows", "text")
-        entered = ConditionInput(**{name: request.POST.get(name, "") for name in names})
-        try:
-            condition = ConditionField().clean(entered)
-        except ValidationError as error:
-            return JsonResponse({"error": error.messages[0]})
-        shown = as_input(condition)
-        words = describe(condition) if condition else ""
-        return JsonResponse({"rows": shown.rows, "text": shown.text, "mode": shown.mode, "words": words})
+        return JsonResponse(other_view(entered_condition(request.POST), ConditionField()))
 
     # --- One journey
 

@@ -25,6 +25,11 @@ class Vocabulary:
     journeys: tuple[tuple[str, str], ...] = ()
     """Ids and names."""
 
+    @property
+    def contact_fields(self) -> tuple[str, ...]:
+        """Those of the fields that need no event."""
+        return tuple(name for name in self.fields if not name.startswith("event."))
+
     def choices(self, what: str) -> list[tuple[str, str]]:
         """What there is to choose from: `journey`, or the templates of that channel."""
         return list(self.journeys) if what == "journey" else [(name, name) for name in self.templates.get(what, [])]

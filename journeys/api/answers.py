@@ -18,6 +18,7 @@ from journeys.models import (
     Device,
     Journey,
     JourneyStep,
+    Segment,
     StepExecution,
     UserJourney,
 )
@@ -375,6 +376,41 @@ class ContactOut(Answer):
             created_at=contact.created_at,
             updated_at=contact.updated_at,
         )
+
+
+class SegmentOut(Answer):
+    id: UUID
+    name: str
+    description: str
+    condition: dict[str, JsonValue] | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, segment: Segment) -> "SegmentOut":
+        return cls.model_validate({name: getattr(segment, name) for name in cls.model_fields})
+
+
+class SegmentList(RootModel[list[SegmentOut]]):
+    pass
+
+
+class SizeOut(Answer):
+    size: int
+
+
+class MemberOut(Answer):
+    user_id: str
+    email: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, contact: Contact) -> "MemberOut":
+        return cls(user_id=contact.user_id, email=contact.email or None, created_at=contact.created_at)
+
+
+class MemberList(RootModel[list[MemberOut]]):
+    pass
 
 
 class Tokens(Answer):

@@ -20,6 +20,7 @@ from pydantic import (
 
 from journeys.actions.registry import ACTIONS
 from journeys.authoring.bodies import JourneyBody, Natural, Whole
+from journeys.authoring.segments import SegmentBody
 from journeys.engine.letters import Letters
 from journeys.engine.triggers import REPORTED
 from journeys.logic import json_values
@@ -189,6 +190,12 @@ class JourneyPatch(JourneyBody):
     """What to change of a journey: any of its fields, the steps as a whole. For the schema; the whole is checked."""
 
     model_config = ConfigDict(title="JourneyPatch", json_schema_extra=_nothing_required)
+
+
+class SegmentPatch(SegmentBody):
+    """What to change of a segment: any of its fields. For the schema; the whole is checked."""
+
+    model_config = ConfigDict(title="SegmentPatch", json_schema_extra=_nothing_required)
 
 
 Moment = Annotated[str, Field(json_schema_extra={"pattern": INSTANT})]

@@ -9,7 +9,9 @@ from rest_framework.views import exception_handler
 
 from journeys.authoring.faults import Fault, Faulty
 from journeys.authoring.publish import NameTaken
+from journeys.authoring.segments import SegmentInUse
 from journeys.authoring.starts import JourneyInUse
+from journeys.engine.audience import TooSlow
 from journeys.engine.letters import CountChanged
 
 
@@ -35,8 +37,10 @@ def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
             return Response(as_json(exception.faults), status=status.HTTP_400_BAD_REQUEST)
         case NameTaken():
             return Response(as_json([Fault("name", str(exception))]), status=status.HTTP_409_CONFLICT)
-        case JourneyInUse():
+        case JourneyInUse() | SegmentInUse():
             return Response(as_json([Fault("", str(exception))]), status=status.HTTP_409_CONFLICT)
+        case TooSlow():
+            return Response(as_json([Fault("", str(exception))]), status=status.HTTP_503_SERVICE_UNAVAILABLE)
         case CountChanged():
             return Response(as_json([Fault("count", str(exception))]), status=status.HTTP_409_CONFLICT)
     response = exception_handler(exception, context)

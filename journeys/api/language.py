@@ -12,11 +12,13 @@ from pydantic import BaseModel
 from journeys.actions.registry import ACTIONS
 from journeys.engine.triggers import TRIGGERS
 from journeys.logic.conditions import MAX_FIELD_LENGTH
+from journeys.logic.event_counts import COMPARISONS, MAX_NAME_LENGTH, MAX_TIMES
 from journeys.logic.instants import ISO_INSTANT
 from journeys.logic.operators import OPERATORS
 
 REF = "#/components/schemas/"
 CONDITION = {"$ref": f"{REF}Condition"}
+SEGMENT_CONDITION = {"$ref": f"{REF}SegmentCondition"}
 TEXT = {"type": "string", "pattern": r"^[^\x00]*$"}
 JSON: dict[str, Any] = {
     "title": "Json",
@@ -50,7 +52,11 @@ VALUES: dict[str, dict[str, Any]] = {
 def components() -> dict[str, dict[str, Any]]:
     """The schemas that the documents refer to, by name."""
     models = [*(action.config_class for action in ACTIONS.values()), *(t.config_class for t in TRIGGERS.values())]
-    named: dict[str, dict[str, Any]] = {"Condition": _condition(), "Json": JSON}
+    named: dict[str, dict[str, Any]] = {
+        "Condition": _condition(),
+        "SegmentCondition": _segment_condition(),
+        "Json": JSON,
+    }
     for model in models:
         named |= _parts(model)
     return named
@@ -63,6 +69,8 @@ def specify(name: str, schema: dict[str, Any]) -> None:
         _choose(schema, "action_type", "action_config", {kind: a.config_class for kind, a in ACTIONS.items()})
         for alternative in schema["anyOf"]:
             _limit_lanes(alternative)
+    elif name in ("SegmentBody", "SegmentPatch"):
+        schema["properties"]["condition"] = _or_nothing(schema["properties"]["condition"], SEGMENT_CONDITION)
     elif name == "LaneBody":
         schema["properties"]["condition"] = _or_nothing(schema["properties"]["condition"])
     elif name in ("JourneyBody", "JourneyPatch"):
@@ -112,10 +120,10 @@ def _config_or_condition(config: str, model: type[BaseModel]) -> dict[str, Any]:
     return {"anyOf": [own, CONDITION]} if config == "trigger_config" else own
 
 
-def _or_nothing(field: dict[str, Any]) -> dict[str, Any]:
+def _or_nothing(field: dict[str, Any], condition: Mapping[str, Any] = CONDITION) -> dict[str, Any]:
     """A condition; null and `{}` are none."""
     nothing = [{"type": "object", "maxProperties": 0}, {"type": "null"}]
-    return {"anyOf": [CONDITION, *nothing], "default": None, "description": field.get("description", "")}
+    return {"anyOf": [condition, *nothing], "default": None, "description": field.get("description", "")}
 
 
 def _parts(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
@@ -137,16 +145,46 @@ def _config(model: type[BaseModel], schema: dict[str, Any]) -> dict[str, Any]:
 
 def _condition() -> dict[str, Any]:
     """A comparison, or a group of conditions; groups nest ten deep."""
-    many = {"type": "array", "items": CONDITION, "minItems": 1}
-    groups = [_closed({name: many}) for name in ("all", "any")] + [_closed({"not": CONDITION})]
-    return {"title": "Condition", "anyOf": [*(_leaf(kind) for kind in VALUES), *groups]}
+    return {"title": "Condition", "anyOf": [*_leaves(r"(user|event)$"), *_groups(CONDITION)]}
 
 
-def _leaf(kind: str) -> dict[str, Any]:
+def _segment_condition() -> dict[str, Any]:
+    """The same over contacts, without an event, and with counts of events."""
+    leaves = [*_leaves(r"user$|event(\.|$)"), _count()]
+    return {"title": "SegmentCondition", "anyOf": [*leaves, *_groups(SEGMENT_CONDITION)]}
+
+
+def _groups(inner: Mapping[str, Any]) -> list[dict[str, Any]]:
+    many = {"type": "array", "items": inner, "minItems": 1}
+    return [*(_closed({name: many}) for name in ("all", "any")), _closed({"not": inner})]
+
+
+def _count() -> dict[str, Any]:
+    """How often somebody did something. What is asked of the event nests no further here than a group."""
+    leaves = _leaves(r"event$|(user|tags)(\.|$)")
+    many = {"type": "array", "items": {"anyOf": leaves}, "minItems": 1}
+    count = _closed(
+        {
+            "did": {"type": "string", "pattern": r"^[^\x00]*[^\x00\s][^\x00]*$", "maxLength": MAX_NAME_LENGTH},
+            "op": {"type": "string", "enum": list(COMPARISONS)},
+            "value": {"type": "integer", "minimum": 0, "maximum": MAX_TIMES},
+            "within_days": VALUES["days"],
+            "where": {"anyOf": [*leaves, *(_closed({name: many}) for name in ("all", "any"))]},
+        }
+    )
+    return {**count, "required": ["did", "op", "value"]}
+
+
+def _leaves(but: str) -> list[dict[str, Any]]:
+    return [_leaf(kind, but) for kind in VALUES]
+
+
+def _leaf(kind: str, but: str) -> dict[str, Any]:
+    """A comparison of a field whose path is none that begins as `but` says."""
     field = {
         "type": "string",
         "maxLength": MAX_FIELD_LENGTH,
-        "pattern": r"^(?!(user|event)$)[^\x00.]+(\.[^\x00.]+)*$",
+        "pattern": rf"^(?!{but})[^\x00.]+(\.[^\x00.]+)*$",
         "description": "A dotted path: plan, user.email, event.name, tags.",
     }
     operators = [name for name, operator in OPERATORS.items() if operator.takes == kind]

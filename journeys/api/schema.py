@@ -27,7 +27,7 @@ REASONS = {
     413: "The body is larger than 1 MB.",
     415: "The body is not JSON.",
     429: "Too many token requests.",
-    503: "The database does not answer.",
+    503: "The database does not answer, or not in time.",
 }
 
 USER_ID = OpenApiParameter(

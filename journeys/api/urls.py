@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path, register_converter
 
-from journeys.api import base, breakers, events, journeys, letters, runs, service, tokens, users
+from journeys.api import base, breakers, events, journeys, letters, runs, segments, service, tokens, users
 
 register_converter(base.UuidConverter, "key")
 register_converter(base.UserIdConverter, "user")
@@ -29,6 +29,10 @@ urlpatterns = [
     path("v1/users/<user:user_id>/devices/<key:device_id>", users.DeviceView.as_view()),
     path("v1/users/<user:user_id>/tags", users.TagsView.as_view()),
     path("v1/users/<user:user_id>/tags/<tag:tag>", users.TagView.as_view()),
+    path("v1/segments", segments.SegmentsView.as_view()),
+    path("v1/segments/<key:segment_id>", segments.SegmentView.as_view()),
+    path("v1/segments/<key:segment_id>/size", segments.SizeView.as_view()),
+    path("v1/segments/<key:segment_id>/members", segments.MembersView.as_view()),
     path("v1/health", service.HealthView.as_view()),
     path("schema", service.SchemaView.as_view(), name="journeys-api-schema"),
     path("docs", service.DocsView.as_view(), name="journeys-api-docs"),

@@ -7,11 +7,17 @@
                | field [ "not" ] "contains" value  | field ( "starts" | "ends" ) "with" value
                | field ( "exists" | "missing" )    | field "within" number "days"
 
+In segments, a part may also count events:
+
+    count      = "did" text ( "=" | "!=" | ">" | ">=" | "<" | "<=" ) number "times" [ "within" number "days" ]
+                 [ "where" part ]
+
 Values are JSON. A field that is no plain word stands in backticks, a backtick in it twice.
 """
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,9 +60,9 @@ def to_text(condition: Any) -> str:
     return _write(simple) if simple else ""
 
 
-def from_text(text: str) -> dict[str, Any] | None:
-    """The valid condition that `text` says, None for a blank one. Raises ConditionTextError."""
-    parser = _Parser(text)
+def from_text(text: str, validate: Callable[[Any], None] = validate) -> dict[str, Any] | None:
+    """The condition that `text` says and `validate` takes, None for a blank one. Raises ConditionTextError."""
+    parser = _Parser(text, validate)
     if parser.current.kind == "end":
         return None
     condition = parser.condition(0)
@@ -77,6 +83,9 @@ def simplify(condition: Any) -> Any:
             return {"any": [simplify(part) for part in parts]}
         case {"not": part}:
             return {"not": simplify(part)}
+        case {"did": _}:
+            where = simplify(condition.get("where"))
+            return {**condition, "where": where} if where else {k: v for k, v in condition.items() if k != "where"}
         case {"op": "exists"}:
             return {"value": True, **condition}
     return condition or None
@@ -90,11 +99,20 @@ def _write(condition: dict[str, Any]) -> str:
             return " or ".join(map(_write_part, parts))
         case {"not": part}:
             return f"not {_write_part(part)}"
+        case {"did": _}:
+            return _write_count(condition)
     return _write_comparison(condition["field"], condition["op"], condition["value"])
 
 
 def _write_part(part: dict[str, Any]) -> str:
     return f"({_write(part)})" if "all" in part or "any" in part else _write(part)
+
+
+def _write_count(count: dict[str, Any]) -> str:
+    name = json.dumps(count["did"], ensure_ascii=False)
+    lately = f" within {json.dumps(count['within_days'])} days" if "within_days" in count else ""
+    where = f" where {_write_part(count['where'])}" if "where" in count else ""
+    return f"did {name} {_WORDS_OF[count['op']]} {json.dumps(count['value'])} times{lately}{where}"
 
 
 def _write_comparison(field: str, op: str, value: Any) -> str:
@@ -114,8 +132,8 @@ class _Token:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, validate: Callable[[Any], None]) -> None:
+        self.text, self.validate = text, validate
         self.tokens = self._split()
         self.position = 0
 
@@ -133,7 +151,7 @@ class _Parser:
 
     def check(self, condition: dict[str, Any], token: _Token) -> None:
         try:
-            validate(condition)
+            self.validate(condition)
         except ConditionError as error:
             raise self.fault(error.message, token) from error
 
@@ -177,7 +195,28 @@ class _Parser:
             inner = self.condition(depth + 1)
             self._expect(")")
             return inner
-        return self._comparison()
+        following = self.tokens[self.position + 1] if self.current.text.lower() == "did" else None
+        return self._count(depth) if following is not None and following.kind == "text" else self._comparison()
+
+    def _count(self, depth: int) -> dict[str, Any]:
+        at = self.current
+        self._expect("did")
+        count = {"did": self._value(), "op": self._symbol(), "value": self._value()}
+        self._expect("times")
+        if self._take("within"):
+            count["within_days"] = self._value()
+            self._expect("days")
+        if self._take("where"):
+            count["where"] = self._part(depth + 1)
+        self.check(count, at)
+        return count
+
+    def _symbol(self) -> str:
+        token = self.current
+        if token.text not in SYMBOLS:
+            raise self.fault(f"expected one of {' '.join(SYMBOLS)}, not {token.text}")
+        self.position += 1
+        return SYMBOLS[token.text]
 
     def _comparison(self) -> dict[str, Any]:
         field = self._field()

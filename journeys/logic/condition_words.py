@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from journeys.logic.event_counts import COMPARISONS
 from journeys.logic.operators import OPERATORS
 
 MAX_LISTED = 5
@@ -21,7 +22,19 @@ def _phrase(condition: dict[str, Any]) -> str:
             return " or ".join(_part(part, alone=len(parts) == 1) for part in parts)
         case {"not": part}:
             return f"it is not the case that {_part(part, alone=False)}"
+        case {"did": _}:
+            return _count(condition)
     return _comparison(condition["field"], condition["op"], condition.get("value", True))
+
+
+def _count(count: dict[str, Any]) -> str:
+    value, within, where = int(count["value"]), count.get("within_days"), count.get("where")
+    times = "once" if value == 1 else f"{value:,} times"
+    often = f"has done {_value(count['did'])} {COMPARISONS[count['op']]} {times}"
+    if count["op"] == "eq" and value == 0:
+        often = f"has never done {_value(count['did'])}"
+    lately = f" in the last {_value(within)} {'day' if within == 1 else 'days'}" if within else ""
+    return f"{often}{lately}" + (f" (counting only those of which {_phrase(where)})" if where else "")
 
 
 def _part(part: dict[str, Any], *, alone: bool) -> str:

@@ -89,7 +89,8 @@ def _event_name(name: Any, path: str) -> None:
 
 
 def _times(value: Any, path: str) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_TIMES:
+    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    if not is_whole or not 0 <= value <= MAX_TIMES:
         raise ConditionError(path, f"must be a whole number of times from 0 to {MAX_TIMES}")
 
 

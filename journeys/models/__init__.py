@@ -24,6 +24,7 @@ from journeys.models.runtime import (
     StepExecution,
     UserJourney,
 )
+from journeys.models.segments import Segment
 from journeys.models.tallies import Tally, TallyTotal, What
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "Reentry",
     "Reward",
     "RunStatus",
+    "Segment",
     "StepExecution",
     "Tag",
     "Tally",

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.db.models import BooleanField, Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 
-from journeys.logic.ids import earliest_id
+from journeys.logic.ids import EPOCH, earliest_id
 from journeys.models.runtime import Event
 from journeys.models.sql_values import Sql
 
@@ -19,6 +19,7 @@ def did(name: str, op: str, times: int, since: datetime | None, where: Q) -> Q:
     """
     events = Event.objects.filter(where, name=name)
     if since is not None:
+        since = max(since, EPOCH)  # Nothing occurs before 1970.
         # Nothing is received before it occurred, nor has a smaller id: the one is for the index, the other for months.
         events = events.filter(occurred_at__gte=since, received_at__gte=since, id__gte=earliest_id(since))
     if _holds_for_none(op, times):

@@ -57,7 +57,7 @@ def _node(node: dict[str, Any], now: datetime, leaf: "Leaf") -> Q:
         case {"did": name, "op": op, "value": times}:
             where = _node(node["where"], now, _of_event) if node.get("where") else ALWAYS
             since = _shift(now, -node["within_days"]) if "within_days" in node else None
-            return did(name, op, times, since, where)
+            return did(name, op, int(times), since, where)
     return leaf(node["field"], node["op"], node.get("value", True), now)
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from journeys.logic.condition_text import ConditionTextError, from_text, simplify, to_text
 from journeys.logic.conditions import validate
+from journeys.logic.event_counts import validate_segment
 from tests.logic.condition_strategies import conditions, words
 
 
@@ -42,7 +43,42 @@ PAIRS = [
     ("not (a = 1 and b = 1)", {"not": {"all": [A, B]}}),
     ("not not a = 1", {"not": {"not": A}}),
     ("(a = 1 and b = 1) and c = 1", {"all": [{"all": [A, B]}, C]}),
+    ('did = "x"', leaf("did", "eq", "x")),
 ]
+BOUGHT = {"did": "purchase", "op": "gte", "value": 3}
+COUNTS = [
+    ('did "purchase" >= 3 times', BOUGHT),
+    ('did "purchase" >= 3 times within 30 days', {**BOUGHT, "within_days": 30}),
+    ('did "purchase" >= 3 times where a = 1 and b = 1', {"all": [{**BOUGHT, "where": A}, B]}),
+    ('not did "purchase" >= 3 times within 30 days where (a = 1 and b = 1) or c = 1',
+     {"any": [{"not": {**BOUGHT, "within_days": 30, "where": {"all": [A, B]}}}, C]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "condition"), COUNTS)
+def test_text_and_condition_say_the_same_of_what_somebody_did(text: str, condition: Any) -> None:
+    assert to_text(condition) == text
+    assert from_text(text, validate_segment) == condition
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('did "x" >= 3', "expected times"),
+        ('did "x" contains 3 times', "expected one of ="),
+        ('did "x" >= -1 times', "whole number of times"),
+        ('did "x" >= 1 times where did "y" >= 1 times', "inside another count"),
+        ('did "x" >= 1 times where user.plan = 1', "this is about the event"),
+    ],
+)
+def test_a_fault_in_a_count_is_named(text: str, fault: str) -> None:
+    with pytest.raises(ConditionTextError, match=fault):
+        from_text(text, validate_segment)
+
+
+def test_only_a_segment_counts_events() -> None:
+    with pytest.raises(ConditionTextError, match="only a segment can"):
+        from_text('did "x" >= 3 times')
 
 
 @pytest.mark.parametrize(("text", "condition"), PAIRS)

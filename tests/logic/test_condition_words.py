@@ -23,6 +23,11 @@ VIP = {"field": "tags", "op": "not_contains", "value": "vip"}
             'plan is "gold" or (the contact\'s tag list does not contain "vip" '
             'and the contact\'s locale starts with "fr")',
         ),
+        ({"did": "email opened", "op": "eq", "value": 0}, 'has never done "email opened"'),
+        (
+            {"did": "buy", "op": "gte", "value": 3, "within_days": 30, "where": GOLD},
+            'has done "buy" at least 3 times in the last 30 days (counting only those of which plan is "gold")',
+        ),
         ({"not": GOLD}, 'it is not the case that plan is "gold"'),
         (
             {"not": {"any": [GOLD, VIP]}},

@@ -114,6 +114,38 @@
     return made;
   };
 
+  const COMPARISONS = JSON.parse(document.getElementById("comparisons")?.textContent || "[]");
+
+  /* What somebody did, and how often: of segments only. */
+  const countRow = (leaf, changed, removed) => {
+    const name = el("input", { class: "j-input", list: "known-events", placeholder: "event, e.g. purchase", "aria-label": "Event", autocomplete: "off" });
+    name.value = leaf.did ?? "";
+    const operator = select("How often", COMPARISONS, leaf.op ?? "gte");
+    const number = (label, value) => {
+      const made = el("input", { class: "j-input j-small", type: "number", min: 0, "aria-label": label });
+      made.value = value;
+      return made;
+    };
+    const times = number("Times", leaf.value ?? 1);
+    const period = select("When", [["ever", "ever"], ["lately", "in the last"]], "within_days" in leaf ? "lately" : "ever");
+    const days = number("Days", leaf.within_days ?? 30);
+    days.step = "any";
+    const lately = el("span", { class: "j-lately" }, days, "days");
+    const show = () => { lately.hidden = period.value === "ever"; };
+    period.addEventListener("change", show);
+    show();
+    const remove = el("button", { type: "button", class: "j-icon", "aria-label": "Remove this condition" }, symbol("close"));
+    const node = el("div", { class: "j-row j-count", "data-row": true }, "has done", name, operator, times, "times", period, lately, remove);
+    const read = () => ({
+      did: name.value.trim(), op: operator.value, value: times.value === "" ? undefined : Number(times.value),
+      ...(period.value === "ever" ? {} : { within_days: days.value === "" ? null : Number(days.value) }),
+    });
+    const made = { node, field: name, read };
+    remove.addEventListener("click", () => removed(made));
+    return made;
+  };
+  const rowOf = (leaf, ...handlers) => ("did" in leaf ? countRow : row)(leaf, ...handlers);
+
   const build = (root) => {
     const json = root.querySelector("[data-json]");
     const mode = root.querySelector("[data-mode]");
@@ -145,13 +177,16 @@
       const group = stored?.any ? "any" : "all";
       const leaves = stored ? stored[group] ?? [stored] : [];
       join = select("How the rows are joined", [["all", "All"], ["any", "Any"]], group);
-      rows = leaves.map((leaf) => row(leaf, changed, removed));
+      rows = leaves.map((leaf) => rowOf(leaf, changed, removed));
       draw();
     };
     const add = el("button", { type: "button", class: "j-button j-quiet", "data-add-row": true }, symbol("add"), "Add a condition");
     const swap = el("button", { type: "button", class: "j-button j-quiet", "data-swap": true });
     const always = el("span", { class: "j-help" }, "Always.");
-    const tools = el("div", { class: "j-condition-tools" }, always, add);
+    const addCount = el("button", { type: "button", class: "j-button j-quiet", "data-add-count": true }, symbol("add"), "Add what they did");
+    const counts = "counts" in root.dataset;
+    if (counts) always.textContent = "Everybody.";
+    const tools = el("div", { class: "j-condition-tools" }, always, add, ...(counts ? [addCount] : []));
     const show = () => {
       const isText = mode.value === "text";
       rowsView.hidden = isText;
@@ -161,11 +196,13 @@
     };
     const complain = (said) => { fault.textContent = said || ""; fault.hidden = !said; };
 
-    add.addEventListener("click", () => {
-      const fresh = row({}, changed, removed);
+    const addRow = (leaf) => {
+      const fresh = rowOf(leaf, changed, removed);
       rows.push(fresh);
       draw(); changed(); show(); fresh.field.focus();
-    });
+    };
+    add.addEventListener("click", () => addRow({}));
+    addCount.addEventListener("click", () => addRow({ did: "" }));
     rowsView.addEventListener("input", changed);
     rowsView.addEventListener("change", (event) => { if (event.target !== root) changed(); });
     swap.addEventListener("click", async () => {
