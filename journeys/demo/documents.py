@@ -5,7 +5,9 @@ from typing import Any
 
 def _step(name: str, action_type: str, delay_minutes: int = 0, **more: Any) -> dict[str, Any]:
     """A step. `more` is its action's config, and what a step has beside that."""
-    own = {key: more.pop(key) for key in ("condition", "window", "delay_from", "expires_after_minutes") if key in more}
+    own: dict[str, Any] = {
+        key: more.pop(key) for key in ("condition", "window", "delay_from", "expires_after_minutes") if key in more
+    }
     lanes = more.pop("lanes", {})
     return {
         "name": name,
