@@ -6,7 +6,7 @@ after its commit.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from journeys.engine.flows import LiveJourney, flows_of, lock_triggered
 from journeys.engine.lease import limit_idling
 from journeys.engine.people import COLUMNS as PERSON_COLUMNS
 from journeys.engine.people import Person, add_tags, by_user_id, person_of
-from journeys.engine.sql import execute, insert, query, uuids
+from journeys.engine.sql import execute, insert, pipelined, query, uuids
 from journeys.engine.waking import wake_waiting
 from journeys.logic.flow import Flow
 from journeys.logic.instants import iso
@@ -71,11 +71,8 @@ class _Event:
     incoming: Incoming
     message_id: str
     occurred_at: datetime
+    key: UUID
     started: list[UUID] = field(default_factory=list)
-
-    @property
-    def key(self) -> UUID:
-        return event_key(self.person.id, self.message_id)
 
 
 def event_key(contact_id: UUID, message_id: str) -> UUID:
@@ -95,9 +92,10 @@ def ingest(events: Sequence[Incoming], now: datetime) -> list[Answer]:
     people = _lock_contacts({event.user_id for event in events}, now)
     answers, fresh = _sort_out(events, people, now)
     waiting = wake_waiting({(event.person.id, event.incoming.name) for event in fresh.values()}, now)
-    _store(fresh, waiting, now)
-    _start(fresh, live, now)
-    _remember(fresh, now)
+    with pipelined():
+        _store(fresh, waiting, now)
+        _start(fresh, live, now)
+        _remember(fresh, now)
     for number, event in fresh.items():
         woke = (event.person.id, event.incoming.name) in waiting
         answers[number] = Answer("accepted", event.id, event.message_id, tuple(event.started), woke=woke)
@@ -105,7 +103,23 @@ def ingest(events: Sequence[Incoming], now: datetime) -> list[Answer]:
 
 
 def _lock_contacts(user_ids: set[str], now: datetime) -> dict[str, Person]:
-    """Lock the contacts, made first where unknown. One with a tombstone is not made."""
+    """Lock the contacts, and those made that are unknown. One with a tombstone is not made."""
+    people = _lock_known(user_ids)
+    if unknown := user_ids - people.keys():
+        people |= _make_contacts(unknown, now)
+    return people
+
+
+def _lock_known(user_ids: Collection[str]) -> dict[str, Person]:
+    rows = query(
+        f"SELECT {PERSON_COLUMNS} FROM contacts WHERE user_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
+        [list(user_ids)],
+    )
+    return by_user_id(person_of(row) for row in rows)
+
+
+def _make_contacts(user_ids: Collection[str], now: datetime) -> dict[str, Person]:
+    """Make these contacts and lock them; somebody else may make them at the same moment."""
     hashes = {hash_user_id(user_id): user_id for user_id in user_ids}
     made = insert(
         "contacts",
@@ -117,11 +131,7 @@ def _lock_contacts(user_ids: set[str], now: datetime) -> dict[str, Person]:
         [(new_id(now), user_id, "", "", "", "", {}, False, now, now) for user_id in sorted(user_ids)],
         "ON CONFLICT DO NOTHING RETURNING id, user_id",
     ).rows  # fmt: skip
-    rows = query(
-        f"SELECT {PERSON_COLUMNS} FROM contacts WHERE user_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
-        [list(user_ids)],
-    )
-    people = by_user_id(person_of(row) for row in rows)
+    people = _lock_known(user_ids)
     if made:
         # Looked at after our insert, which waited for any deletion under way: its tombstone is visible now.
         buried = query("SELECT user_id_hash FROM contact_tombstones WHERE user_id_hash = ANY(%s)", [list(hashes)])
@@ -149,7 +159,9 @@ def _sort_out(
             answers.append(Answer("refused", None, event.message_id or "", reason="this contact was deleted"))
             continue
         event_id = new_id(now)
-        accepted = _Event(event_id, person, event, event.message_id or str(event_id), event.occurred_at or now)
+        message_id = event.message_id or str(event_id)
+        key = event_key(person.id, message_id)
+        accepted = _Event(event_id, person, event, message_id, event.occurred_at or now, key)
         if accepted.key in seen:
             answers.append(seen[accepted.key])
         elif accepted.key in in_batch:
