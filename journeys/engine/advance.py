@@ -197,7 +197,9 @@ class _Walk:
         if step.is_stale(self.step_due_at, self.now):
             return self._expire(step, past)
         if (opens_at := self._opens(step, self.now)) > self.now:
-            return self._rest(opens_at)  # It comes late, or is tried again, or the contact lives by another clock now.
+            # It comes late, or is tried again, or the contact lives by another clock now.
+            self.decision.has_pending = past is not None and past.message is not None
+            return self._rest(opens_at)
         if past is not None and past.message is not None:
             return self._dispatch(past.message)  # The same key and the same bytes again.
         try:

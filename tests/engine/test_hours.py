@@ -7,6 +7,7 @@ import pytest
 
 from journeys.authoring.document import DocumentError, export, parse
 from journeys.authoring.publish import patch_journey
+from journeys.engine import cycle
 from journeys.engine.contacts import upsert_contact
 from journeys.engine.ingest import Incoming, ingest
 from journeys.models import JourneyVersion, Message, StepExecution, UserJourney
@@ -164,3 +165,18 @@ def test_hours_that_make_no_sense_are_refused(settings: dict[str, Any], step: di
 
 def test_a_tag_may_come_within_the_quiet_hours():
     parse(document_of(steps=[tag("a", window={"from": "23:00", "to": "07:00"})], quiet_hours=NIGHT))
+
+
+def test_a_message_whose_worker_died_waits_for_its_hours_and_goes_out_as_it_was(bot, monkeypatch):
+    start(HELLO, quiet_hours=NIGHT)
+    with monkeypatch.context() as deadly:
+        deadly.setattr(cycle, "dispatch", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            work_at(NOW)
+    UserJourney.objects.update(lease_until=NOW)
+    upsert_contact("u1", {"timezone": "Pacific/Auckland"}, NOW)
+    work_at(NOW)  # Midnight there.
+    assert due() == datetime(2026, 6, 1, 20, tzinfo=UTC)
+    work_at(due())
+    (message,) = Message.objects.all()
+    assert (message.status, message.created_at, len(bot.requests)) == ("sent", NOW, 1)
