@@ -103,7 +103,7 @@ def _text(value: Any) -> str | None:
 def _run(run: Run) -> tuple[Any, ...]:
     return _of_run(
         run.status, run.at, run.due, run.parked, run.previous_ended_at, run.started_at, run.ended_at, run.why,
-        *(run.listens or (None, None)), run.meant_for, run.tries, run.deaths, run.taken,
+        *(run.listens or (None, None)), run.meant_for, run.tries, run.deaths, run.taken or run.put_off,
     )  # fmt: skip
 
 

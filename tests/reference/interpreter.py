@@ -122,7 +122,9 @@ class Reference(Walk):
         old, journey.version = journey.version, Version(steps, quiet_hours)
         for run in self._inside(name):
             changed = run.at in old.steps and old.timing(run.at) != journey.version.timing(run.at)
-            if changed and not run.taken and run.tries == 0:  # Who waits there is looked at again at once.
+            if (
+                changed and not (run.taken or run.put_off) and run.tries == 0
+            ):  # Who waits there is looked at again at once.
                 run.due = run.due and min(run.due, self.now)
                 run.parked = run.parked and min(run.parked, self.now)
 

@@ -76,6 +76,7 @@ class Run:
     tries: int = 0
     deaths: int = 0
     taken: bool = False  # A worker took it, and has not said what became of it.
+    put_off: bool = False  # What it has to send waits for its hours.
     held: bool = False  # And may still say so.
     began_with: Came | None = None
     listens: tuple[str, datetime] | None = None  # It waits for that event; which counts from then on.

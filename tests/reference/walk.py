@@ -47,7 +47,7 @@ class Walk:
         if run.deaths >= LETHAL:
             self._give_up(run)
             return False
-        run.taken = False
+        run.taken = run.put_off = False
         self._follow(run, listens is not None)
         step = self._live(run).steps.get(run.at or "", {})
         if listens and run.at in run.executions and step.get("action_type") == "wait_for_event":
@@ -161,7 +161,10 @@ class Walk:
         if expires is not None and self.now > run.meant_for + MINUTE * expires:
             return self._skip(run, key, "stale")
         if (opens := self._opens(run, key, self.now)) > self.now:
-            return self._rest(run, opens)
+            deaths, sending = run.deaths, run.sending
+            self._rest(run, opens)
+            run.deaths, run.put_off = (deaths, True) if sending else (0, False)
+            return False
         if run.sending:
             return self._dispatch(run)
         if not holds(step.get("condition"), self._facts(contact, run.properties)):
