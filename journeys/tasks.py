@@ -18,12 +18,12 @@ from django_q.conf import Conf
 from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
 
-from journeys.engine import cycle, detect, housekeeping, partitions, pruning, replay
+from journeys.engine import cycle, detect, housekeeping, intakes, partitions, pruning, replay, rounds, wake
 from journeys.engine.clock import database_clock
 from journeys.engine.outage import persist, surviving
 from journeys.engine.queue import beat, beaten_since, is_anything_due
 from journeys.engine.stopping import is_stopping, pause
-from journeys.engine.wake import WORK
+from journeys.engine.wake import TAKE_IN, WORK
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ TICK_SECONDS = 0.4
 LOST_AFTER = timedelta(seconds=30)
 CHAIN_BROKEN_AFTER = timedelta(seconds=30)
 LOCK_IDLES = "15s"
-LEADER_LOCK, CHAIN_LOCK = 0x6A6F7500, 0x6A6F7510
+LEADER_LOCK, CHAIN_LOCK, INTAKE_LOCK = 0x6A6F7500, 0x6A6F7510, 0x6A6F7530
 """Keys of session-level advisory locks ("jou"): PostgreSQL lets go of them when a worker dies."""
 
 
@@ -143,6 +143,26 @@ def detect_all() -> None:
         async_task(WORK)
 
 
+def look() -> None:
+    """Every minute: find whom segments, schedules and dates should start."""
+    rounds.look(database_clock())
+    if intakes.is_anybody_waiting():
+        async_task(TAKE_IN)
+
+
+def take_in() -> None:
+    """Start those who are to enter journeys together; for a minute, then another task goes on where this one was."""
+    deadline, is_more = time.monotonic() + PRUNE_SECONDS, False
+    with surviving(), _advisory_lock(INTAKE_LOCK) as alone:
+        # Another is at it where we aren't alone, and has a successor.
+        while alone and not is_stopping() and (is_more := bool(intakes.take_in(database_clock))):
+            wake.wake()
+            if time.monotonic() > deadline:
+                break
+    if is_more:
+        async_task(TAKE_IN)
+
+
 def prune(table: str = "", after: str = "") -> None:
     """Once a night: remove what is past its retention; for a minute, then another task goes on where this one was."""
     place = pruning.Place(table, after) if table else None
@@ -159,6 +179,7 @@ def make_partitions(**kwargs: object) -> None:
 SCHEDULES = {
     "journeys: minute": {"func": "journeys.tasks.minute", "schedule_type": Schedule.MINUTES, "minutes": 1},
     "journeys: detect": {"func": "journeys.tasks.detect_all", "schedule_type": Schedule.MINUTES, "minutes": 5},
+    "journeys: look": {"func": "journeys.tasks.look", "schedule_type": Schedule.MINUTES, "minutes": 1},
     "journeys: prune": {"func": PRUNE, "schedule_type": Schedule.DAILY},
 }
 

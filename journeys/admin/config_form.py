@@ -34,7 +34,15 @@ def config_fields(
     """A form field for each field of the config. `choices(what)` lists what there is to choose from: the message
     templates of a channel, or journeys."""
     fields = config_class.model_fields
-    return {name: _field(name, info, choices) for name, info in fields.items() if name not in without}
+    return {name: _shown(_field(name, info, choices), info) for name, info in fields.items() if name not in without}
+
+
+def _shown(field: forms.Field, info: FieldInfo) -> forms.Field:
+    """The field, which the browser shows only when another one has one of these values, if its config says so."""
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    if only_when := extra.get("only_when"):
+        field.widget.attrs["data-only-when"] = only_when
+    return field
 
 
 def raw_config(config_class: type[BaseModel], entered: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,6 +82,9 @@ def _field(name: str, info: FieldInfo, choices: Choices) -> forms.Field:
             return forms.ChoiceField(choices=offered, widget=UnfoldAdminSelectWidget(), **options)
         case "journey":
             offered = [("", "Choose a journey…"), *choices("journey")]
+            return forms.ChoiceField(choices=offered, widget=UnfoldAdminSelectWidget(), **options)
+        case "segment":
+            offered = [("", "Choose a segment…" if info.is_required() else "Everybody"), *choices("segment")]
             return forms.ChoiceField(choices=offered, widget=UnfoldAdminSelectWidget(), **options)
         case "pairs":
             return PairsField(**options)

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.template.utils import get_app_template_dirs
 
 from journeys.logic.facts import CONTACT_COLUMNS
-from journeys.models import Contact, Event, Journey, MessageTemplate, Tag
+from journeys.models import Contact, Event, Journey, MessageTemplate, Segment, Tag
 
 SAMPLE = 200
 EMAIL_FILES = Path("journeys") / "email"
@@ -24,6 +24,7 @@ class Vocabulary:
     templates: dict[str, list[str]] = field(default_factory=dict)
     journeys: tuple[tuple[str, str], ...] = ()
     """Ids and names."""
+    segments: tuple[str, ...] = ()
 
     @property
     def contact_fields(self) -> tuple[str, ...]:
@@ -31,8 +32,11 @@ class Vocabulary:
         return tuple(name for name in self.fields if not name.startswith("event."))
 
     def choices(self, what: str) -> list[tuple[str, str]]:
-        """What there is to choose from: `journey`, or the templates of that channel."""
-        return list(self.journeys) if what == "journey" else [(name, name) for name in self.templates.get(what, [])]
+        """What there is to choose from: `journey`, `segment`, or the templates of that channel."""
+        if what == "journey":
+            return list(self.journeys)
+        names = self.segments if what == "segment" else self.templates.get(what, [])
+        return [(name, name) for name in names]
 
 
 def known_attributes() -> set[str]:
@@ -48,7 +52,7 @@ def known_events() -> tuple[set[str], set[str]]:
 
 
 def vocabulary() -> Vocabulary:
-    """Everything that can be suggested now, in five queries."""
+    """Everything that can be suggested now, in six queries."""
     attributes = tuple(sorted(known_attributes()))
     columns = [f"user.{name}" for name in CONTACT_COLUMNS]
     names, properties = known_events()
@@ -61,6 +65,7 @@ def vocabulary() -> Vocabulary:
         attributes=attributes,
         events=tuple(sorted(names)),
         journeys=tuple((str(key), name) for key, name in Journey.objects.order_by("name").values_list("id", "name")),
+        segments=tuple(Segment.objects.values_list("name", flat=True)),
         tags=tuple(Tag.objects.values_list("name", flat=True)[:SAMPLE]),
         templates={channel: sorted(set(names)) for channel, names in templates.items()},
     )

@@ -20,6 +20,7 @@ from journeys.logic import json_values
 from journeys.logic.conditions import ConditionError, validate
 from journeys.logic.flow import MAX_LANE_DEPTH
 from journeys.logic.hours import Hours, Span
+from journeys.models import Segment
 
 CHANNEL_OF = {action.kind: channel for channel, action in CHANNELS.items()}
 Placed = tuple[str, StepBody]
@@ -35,7 +36,13 @@ def faults_of(written: JourneyBody) -> list[Fault]:
         *_faults_of_steps(steps),
         *_faults_of_hours(steps, written.quiet_hours),
     ]
-    return faults or [*_template_faults(steps), *_start_faults(steps)]
+    return faults or [*_template_faults(steps), *_start_faults(steps), *_segment_faults(written)]
+
+
+def _segment_faults(written: JourneyBody) -> Iterator[Fault]:
+    name = written.trigger_config.get("segment")
+    if name and not Segment.objects.filter(name=name).exists():
+        yield Fault("trigger_config.segment", f"there is no segment {name!r:.110}")
 
 
 def journeys_named(written: JourneyBody) -> dict[str, UUID]:

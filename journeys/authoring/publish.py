@@ -24,9 +24,11 @@ from journeys.authoring.document import (
     export,
     parse,
 )
+from journeys.authoring.faults import Fault
 from journeys.authoring.rules import rules_of
 from journeys.authoring.starts import faults_of_starts, keep_if_started
 from journeys.engine import wake
+from journeys.engine.audience import hold_segment
 from journeys.engine.inside import delete_runs, look_again
 from journeys.engine.parking import park, unpark
 from journeys.engine.triggers import started_by
@@ -215,7 +217,7 @@ def _publish(journey: Journey, by: User | None, now: datetime) -> tuple[UUID, ..
     live = journey.live_version
     if live is not None and not _differs(live.definition, new):
         return ()
-    if faults := faults_of_starts(journey.id, new):
+    if faults := [*faults_of_starts(journey.id, new), *_segment_faults(journey)]:
         raise DocumentError(faults)
     journey.live_version = JourneyVersion.objects.create(
         id=new_id(now),
@@ -229,6 +231,12 @@ def _publish(journey: Journey, by: User | None, now: datetime) -> tuple[UUID, ..
     )
     journey.save(update_fields=["live_version"])
     return _retimed(live.definition, new) if live is not None else ()
+
+
+def _segment_faults(journey: Journey) -> Iterator[Fault]:
+    name = journey.trigger_config.get("segment")
+    if name and not hold_segment(name):
+        yield Fault("trigger_config.segment", f"there is no segment {name!r:.110}")
 
 
 def _trigger_event(journey: Journey) -> str | None:

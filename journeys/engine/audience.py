@@ -9,6 +9,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 from psycopg.errors import QueryCanceled
 
+from journeys.engine.sql import query
 from journeys.models import Contact
 from journeys.models.matching import matches
 
@@ -34,6 +35,11 @@ def size(condition: Any, now: datetime, seconds: float = SHOWN_WITHIN) -> int:
     """How many those are. Raises TooSlow."""
     with roomy(seconds):
         return audience(condition, now).count()
+
+
+def hold_segment(name: str) -> bool:
+    """Whether there is a segment of this name; until the transaction ends, it is not renamed or deleted."""
+    return bool(query("SELECT 1 FROM segments WHERE name = %s FOR KEY SHARE", [name]))
 
 
 @contextmanager

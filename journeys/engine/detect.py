@@ -16,7 +16,8 @@ from django.db import DataError, transaction
 from journeys.actions.base import ConfigError
 from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.sql import execute, query
-from journeys.engine.triggers import ChurnConfig, ExpiringConfig, IdleConfig, TriggerConfig, parse_trigger
+from journeys.engine.trigger_configs import ChurnConfig, ExpiringConfig, IdleConfig, TriggerConfig
+from journeys.engine.triggers import parse_trigger
 from journeys.models import EventSource, Journey
 
 logger = logging.getLogger(__name__)

@@ -249,7 +249,8 @@ def _entries(event: _Event, by_name: Mapping[str, list[tuple[LiveJourney, Flow]]
     return [
         Entry(event.person, journey, flow, what, metadata, key)
         for journey, flow in by_name.get(incoming.name, ())
-        if (incoming.journeys is None or journey.id in incoming.journeys) and flow.admits(facts)
+        if (journey.id in incoming.journeys if incoming.journeys is not None else not flow.is_called)
+        and flow.admits(facts)
     ]
 
 

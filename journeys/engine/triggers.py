@@ -5,54 +5,21 @@ Events match on `condition` alone, those of `event` on their name too; the other
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from journeys.actions.base import Condition, Config, ConfigError, faults_of
-
-EventName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
-AttributeName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f.]+$")]
-
-
-class TriggerConfig(Config):
-    """What every trigger has: an optional condition on the contact and the event."""
-
-    condition: Condition = Field(default=None, title="Only if")
-
-
-class IdleConfig(TriggerConfig):
-    idle_days: int = Field(default=30, ge=1, le=3650, title="Idle for", description="Days without any event.")
-
-
-class ExpiringConfig(TriggerConfig):
-    days_before: int = Field(default=7, ge=0, le=3650, title="Days before", description="How long before the date.")
-    date_attribute: AttributeName = Field(
-        default="subscription_expires_at",
-        title="Date attribute",
-        description="The contact's attribute with the date.",
-    )
-
-
-class ChurnConfig(TriggerConfig):
-    score_attribute: AttributeName = Field(
-        default="churn_score", title="Score attribute", description="The contact's attribute with the score."
-    )
-    threshold: float = Field(
-        default=0.8,
-        allow_inf_nan=False,
-        strict=False,
-        title="Threshold",
-        description="Found at this score or over it.",
-    )
-
-
-class EventConfig(TriggerConfig):
-    event: EventName = Field(
-        title="Event",
-        description="Its name, as services report it: order_placed.",
-        json_schema_extra={"widget": "event"},
-    )
+from journeys.actions.base import ConfigError, faults_of
+from journeys.engine.trigger_configs import (
+    ChurnConfig,
+    DateConfig,
+    EventConfig,
+    ExpiringConfig,
+    IdleConfig,
+    ScheduleConfig,
+    SegmentConfig,
+    TriggerConfig,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +47,9 @@ TRIGGERS: Mapping[str, Trigger] = {
         Trigger("device_added", "Device added", "They added a device."),
         Trigger("subscription_expiring", "Subscription expiring", "A subscription ends soon.", ExpiringConfig),
         Trigger("event", "An event", "Something that your services report, by its name.", EventConfig, False),
+        Trigger("segment", "Entered a segment", "A contact comes to be in a segment.", SegmentConfig, False),
+        Trigger("schedule", "On a schedule", "For many at once, again and again.", ScheduleConfig, False),
+        Trigger("date", "On a date of theirs", "A birthday, an anniversary, or days from a date.", DateConfig, False),
     )
 }
 REPORTED = tuple(trigger.kind for trigger in TRIGGERS.values() if trigger.is_reported)

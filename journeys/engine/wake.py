@@ -5,6 +5,7 @@ import time
 from django.db import transaction
 
 WORK = "journeys.tasks.work"
+TAKE_IN = "journeys.tasks.take_in"
 QUIET_SECONDS = 0.1
 """A process wakes workers at most this often; what comes in between, the ticker sees within half a second."""
 
@@ -25,3 +26,10 @@ def wake() -> None:
     if time.monotonic() - _woken_at >= QUIET_SECONDS:
         _woken_at = time.monotonic()
         async_task(WORK)
+
+
+def take_in_after_commit() -> None:
+    """Let a worker take in those on the lists once the current transaction has committed."""
+    from django_q.tasks import async_task
+
+    transaction.on_commit(lambda: async_task(TAKE_IN), robust=True)

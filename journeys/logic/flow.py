@@ -20,6 +20,8 @@ from journeys.logic.hours import Hours, Span
 from journeys.logic.timing import step_due
 
 OnFailure = str
+CALLED = frozenset({"segment", "schedule", "date", "manual"})
+"""Triggers that no event starts which somebody reports, whatever its name is."""
 CONTINUE, STOP = "continue", "stop"
 MAX_LANE_DEPTH = 10
 
@@ -103,6 +105,7 @@ class Flow:
         self.steps = tuple(steps)
         self.trigger_type = trigger_type
         self.started_by = started_by or trigger_type
+        self.is_called = trigger_type in CALLED
         self.admits = admits
         self.entrance = entrance
         self.admission_reads_tags = admission_reads_tags

@@ -10,6 +10,7 @@ from journeys.models.definitions import (
     OnFailure,
     Reentry,
 )
+from journeys.models.intakes import Intake, IntakeContact, Lookout, SegmentMember
 from journeys.models.providers import Breaker, BreakerState, Bucket
 from journeys.models.runtime import (
     DeadLetter,
@@ -43,9 +44,12 @@ __all__ = [
     "EventSource",
     "ExecutionStatus",
     "Heartbeat",
+    "Intake",
+    "IntakeContact",
     "Journey",
     "JourneyStep",
     "JourneyVersion",
+    "Lookout",
     "Message",
     "MessageStatus",
     "MessageTemplate",
@@ -54,6 +58,7 @@ __all__ = [
     "Reward",
     "RunStatus",
     "Segment",
+    "SegmentMember",
     "StepExecution",
     "Tag",
     "Tally",

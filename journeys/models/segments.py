@@ -12,6 +12,9 @@ class Segment(models.Model):
     condition = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
+    # When its members were noted last, and how long that took.
+    noted_at = models.DateTimeField(null=True, editable=False)
+    noting_ms = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     class Meta:
         db_table = "segments"

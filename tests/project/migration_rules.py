@@ -34,7 +34,7 @@ from journeys.migrations._patiently import AddIndexToPartitions, Patiently
 PARTITIONED = {"event", "stepexecution"}
 GROWING = PARTITIONED | {
     "contact", "contacttag", "contacttombstone", "detection", "device", "eventkey", "message", "reward", "tally",
-    "tallytotal", "userjourney",
+    "tallytotal", "userjourney", "intakecontact", "segmentmember",
 }  # fmt: skip
 LOCKLESS = AddIndexConcurrently | RemoveIndexConcurrently | ValidateConstraint | AddIndexToPartitions
 STATE_ONLY = AlterModelOptions | AlterModelManagers

@@ -1,4 +1,4 @@
-"""The examples of docs/journeys.md: journeys as documents, and stories that are played in the engine.
+"""The examples of docs/journeys.md: journeys and segments as documents, and stories that are played in the engine.
 
 A story has a line for what comes and for what must have been executed: `TIME  ana does signup {…}`, `TIME  ana has {…}`
 (columns of the contact, and attributes), `TIME  NAME is switched off`, `TIME  ana: Step, Step (skipped)` with all that
@@ -16,6 +16,8 @@ from django.db.models import Min
 
 from journeys.authoring.document import parse
 from journeys.authoring.publish import create_journey, set_active
+from journeys.authoring.segments import create_segment, parse_segment
+from journeys.engine import rounds
 from journeys.engine.contacts import COLUMNS, upsert_contact
 from journeys.engine.cycle import work
 from journeys.engine.ingest import Incoming, ingest
@@ -91,6 +93,8 @@ class Telling:
             self.now = max(due, self.now)
             self.settle()
         self.now = then
+        if rounds.look_and_take_in(lambda: self.now):
+            self.settle()
 
     def next_due(self) -> datetime | None:
         return UserJourney.objects.filter(status=RunStatus.ACTIVE).aggregate(due=Min("due_at"))["due"]
@@ -104,7 +108,10 @@ def play(example: Example) -> tuple[list[Executed], list[Executed]]:
     """Tell the story: what it says was executed, and what was."""
     start = datetime.fromisoformat(example.story[0][:19]).replace(tzinfo=UTC)
     for document in example.documents:
-        create_journey(parse(document), by=None, now=start)
+        if "trigger_type" in document:
+            create_journey(parse(document), by=None, now=start)
+        else:
+            create_segment(parse_segment(document), now=start)
     telling = Telling(start)
     for line in example.story:
         telling.tell(line)

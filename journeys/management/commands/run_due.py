@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
 
-from journeys.engine import cycle, detect, housekeeping, pruning, replay
+from journeys.engine import cycle, detect, housekeeping, pruning, replay, rounds
 from journeys.engine.clock import Clock, database_clock
 from journeys.engine.outage import surviving
 from journeys.engine.queue import beat
@@ -40,8 +40,7 @@ class Command(BaseCommand):
         if options["loop"]:
             self._loop(clock)
         else:
-            detect.detect(clock())
-            housekeeping.minute(clock())
+            _look(clock)
             self.stdout.write(f"{_run_all(clock)} runs looked at")
 
     def _loop(self, clock: Clock) -> None:
@@ -52,11 +51,16 @@ class Command(BaseCommand):
             with surviving():
                 if time.monotonic() >= minute_at:
                     minute_at = time.monotonic() + MINUTE
-                    detect.detect(clock())
-                    housekeeping.minute(clock())
+                    _look(clock)
                 _run_all(clock)
             pause(PAUSE_SECONDS)
         self.stdout.write("stopped")
+
+
+def _look(clock: Clock) -> None:
+    detect.detect(clock())
+    rounds.look_and_take_in(clock)
+    housekeeping.minute(clock())
 
 
 def _run_all(clock: Clock) -> int:

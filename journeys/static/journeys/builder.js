@@ -21,6 +21,17 @@
   const prepare = (root) => {
     root.querySelectorAll("[data-condition]").forEach(buildCondition);
     root.querySelectorAll("[data-pairs]").forEach(buildPairs);
+    root.querySelectorAll("[data-only-when]").forEach(followOther);
+  };
+  /* A field that is of use only when another one of its group has one of some values. */
+  const followOther = (control) => {
+    const [name, values] = control.dataset.onlyWhen.split("=");
+    const group = control.closest("[data-config]");
+    const other = group?.querySelector(`select[name$="-${name}"]`);
+    if (!other) return;
+    const show = () => { control.closest(".j-field").hidden = !values.split(" ").includes(other.value); };
+    other.addEventListener("change", show);
+    show();
   };
   const buildPairs = (root) => {
     root.addEventListener("click", (event) => {
