@@ -20,6 +20,7 @@ from journeys.admin.builder import JourneyEditor
 from journeys.admin.fields import ConditionField, entered_condition, operator_choices, other_view
 from journeys.admin.icons import icon_of
 from journeys.admin.readonly import TolerantChangeList, as_uuid
+from journeys.admin.starting import start_page
 from journeys.analytics import Numbers, journey_numbers
 from journeys.authoring.publish import delete_journey, set_active
 from journeys.authoring.starts import JourneyInUse
@@ -103,6 +104,7 @@ class JourneyAdmin(ModelAdmin):
         view = self.admin_site.admin_view
         return [
             path("toggle/", view(self.toggle_view), name="journeys_journey_toggle"),
+            path("<path:object_id>/start/", view(self.start_view), name="journeys_journey_start"),
             path("condition/", view(self.condition_view), name="journeys_journey_condition"),
             *super().get_urls(),
         ]
@@ -124,6 +126,15 @@ class JourneyAdmin(ModelAdmin):
         said = "is on: it starts people again" if state == "on" else "is off: it starts nobody, and people inside wait"
         messages.success(request, f"“{journey.name}” {said}.")
         return HttpResponseRedirect(reverse("admin:journeys_journey_changelist"))
+
+    def start_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Start the journey for people whom somebody chooses."""
+        journey: Journey | None = self.get_object(request, unquote(object_id))
+        if not self.has_change_permission(request, journey):
+            raise PermissionDenied
+        if journey is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        return start_page(request, journey, {**self.admin_site.each_context(request), "opts": self.opts})
 
     def condition_view(self, request: HttpRequest) -> JsonResponse:
         """The other view of a condition."""

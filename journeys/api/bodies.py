@@ -16,6 +16,7 @@ from pydantic import (
     RootModel,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
 from journeys.actions.registry import ACTIONS
@@ -244,6 +245,37 @@ class LettersBody(LettersFilter):
     count: Natural | None = Field(
         default=None, description="As the same request without it answered; only then is anything done."
     )
+
+
+def _exactly_one(schema: dict[str, Any]) -> None:
+    schema["oneOf"] = [
+        {"required": ["user_ids"], "properties": {"segment": {"type": "null"}, "user_ids": {"type": "array"}}},
+        {"required": ["segment"], "properties": {"user_ids": {"type": "null"}, "segment": {"type": "string"}}},
+    ]
+
+
+class StartBody(Body):
+    """Who is to start, and that there are so many of them."""
+
+    model_config = ConfigDict(json_schema_extra=_exactly_one)
+
+    user_ids: Annotated[list[UserId], Field(min_length=1, max_length=10_000)] | None = None
+    segment: str | None = Field(
+        default=None, min_length=1, max_length=100, pattern=r"^[^\x00]*$", description="Its name."
+    )
+    properties: FreeObject = Field(default_factory=dict, description="What conditions and messages may refer to.")
+    key: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = Field(
+        default=None, description="A repetition of the request with the same key, within a month, changes nothing."
+    )
+    count: Natural | None = Field(
+        default=None, description="As the same request without it answered; only then is anything done."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "StartBody":
+        if (self.user_ids is None) == (self.segment is None):
+            raise ValueError("name either user_ids or a segment")
+        return self
 
 
 class WebPushDevice(Body):

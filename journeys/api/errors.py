@@ -13,6 +13,7 @@ from journeys.authoring.segments import SegmentInUse
 from journeys.authoring.starts import JourneyInUse
 from journeys.engine.audience import TooSlow
 from journeys.engine.letters import CountChanged
+from journeys.engine.manual import AudienceChanged, CannotStart
 
 
 class TooLarge(APIException):
@@ -39,6 +40,10 @@ def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
             return Response(as_json([Fault("name", str(exception))]), status=status.HTTP_409_CONFLICT)
         case JourneyInUse() | SegmentInUse():
             return Response(as_json([Fault("", str(exception))]), status=status.HTTP_409_CONFLICT)
+        case CannotStart():
+            return Response(as_json([Fault("", str(exception))]), status=status.HTTP_409_CONFLICT)
+        case AudienceChanged():
+            return Response(as_json([Fault("count", str(exception))]), status=status.HTTP_409_CONFLICT)
         case TooSlow():
             return Response(as_json([Fault("", str(exception))]), status=status.HTTP_503_SERVICE_UNAVAILABLE)
         case CountChanged():

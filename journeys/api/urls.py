@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path, register_converter
 
-from journeys.api import base, breakers, events, journeys, letters, runs, segments, service, tokens, users
+from journeys.api import base, breakers, events, journeys, letters, runs, segments, service, starting, tokens, users
 
 register_converter(base.UuidConverter, "key")
 register_converter(base.UserIdConverter, "user")
@@ -17,6 +17,7 @@ urlpatterns = [
     path("v1/journeys/execute/<key:run_id>", runs.ExecuteView.as_view()),
     path("v1/journeys/users/<user:user_id>/journeys", runs.UserRunsView.as_view()),
     path("v1/journeys/<key:journey_id>", journeys.JourneyView.as_view()),
+    path("v1/journeys/<key:journey_id>/start", starting.StartView.as_view()),
     path("v1/events", events.EventsView.as_view()),
     path("v1/runs/<key:run_id>", runs.RunView.as_view()),
     path("v1/dead-letters", letters.DeadLettersView.as_view()),

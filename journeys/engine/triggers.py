@@ -50,6 +50,7 @@ TRIGGERS: Mapping[str, Trigger] = {
         Trigger("segment", "Entered a segment", "A contact comes to be in a segment.", SegmentConfig, False),
         Trigger("schedule", "On a schedule", "For many at once, again and again.", ScheduleConfig, False),
         Trigger("date", "On a date of theirs", "A birthday, an anniversary, or days from a date.", DateConfig, False),
+        Trigger("manual", "By hand", "For those whom somebody chooses, here or by the API.", is_reported=False),
     )
 }
 REPORTED = tuple(trigger.kind for trigger in TRIGGERS.values() if trigger.is_reported)
