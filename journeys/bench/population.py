@@ -52,6 +52,19 @@ def contacts(count: int, prefix: str) -> None:
     )
 
 
+def events(count: int, names: Sequence[str], since: timedelta) -> None:
+    """Events of those names, of any of the contacts, over that time until the start."""
+    _execute(
+        "INSERT INTO events (id, contact_id, name, properties, message_id, source, occurred_at, received_at) "
+        f"SELECT {_ID}, c.id, (%(names)s::text[])[1 + n %% %(kinds)s], jsonb_build_object('amount', n %% 200), "
+        "'m' || n, 'api', at, at FROM (SELECT n, %(start)s - random() * %(since)s AS at, "
+        "1 + floor(random() * people)::bigint AS whose FROM generate_series(1, %(count)s) AS n, "
+        "(SELECT count(*) AS people FROM contacts) AS all_people) AS made "
+        "JOIN (SELECT id, row_number() OVER (ORDER BY id) AS number FROM contacts) AS c ON c.number = made.whose",
+        {"names": list(names), "kinds": len(names), "count": count, "start": START, "since": since},
+    )
+
+
 def runs(of: Journey, prefix: str, first_due: datetime, spread: timedelta = timedelta(0)) -> None:
     """A run for each of those contacts, waiting for the first step, due from `first_due` on over `spread`.
 

@@ -11,6 +11,7 @@ from journeys.bench.idle_scaling import idle_scaling
 from journeys.bench.inside_steps import inside_steps
 from journeys.bench.lateness import lateness
 from journeys.bench.naive import naive
+from journeys.bench.segments import segments
 from journeys.bench.webhook import webhook
 
 FIGURES: dict[str, Callable[[Sizes], Figure]] = {
@@ -22,6 +23,7 @@ FIGURES: dict[str, Callable[[Sizes], Figure]] = {
     "webhook": webhook,
     "backlog": backlog,
     "lateness": lateness,
+    "segments": segments,
 }
 
 
