@@ -197,7 +197,7 @@ def test_the_page_asks_the_database_as_often_with_many_steps_as_with_one(django_
     one, many = make_journey("one", steps=steps(1)), make_journey("many", steps=steps(30))
     client = signed_in(superuser=True)
     for journey in (one, many):
-        with django_assert_num_queries(10):
+        with django_assert_num_queries(11):
             client.get(f"{JOURNEYS}{journey.pk}/change/")
 
 

@@ -23,6 +23,7 @@ class Version:
         self.steps = {step["key"]: step for step in _all(steps)}
         self.behind = _links(steps, None)
         self.starts = started_by(steps)
+        self.whole = quiet_hours, [_whole(step) for step in steps]
 
     def timing(self, key: str) -> Any:
         """What says when who is at that step is due."""
@@ -79,6 +80,14 @@ def started_by(steps: Sequence[Document]) -> set[str]:
     inner = [started_by(lane["steps"]) for step in steps for lane in step.get("lanes", ())]
     own = {step["action_config"]["journey"] for step in steps if step["action_type"] == "start_journey"}
     return own.union(*inner)
+
+
+def _whole(step: Document) -> Document:
+    """The step with what it leaves out: two that are equal are one version's."""
+    defaults = {"delay_minutes": 0, "condition": None, "on_failure": "continue", "is_active": True, "lanes": []}
+    whole = {**defaults, **step}
+    whole["lanes"] = [{**lane, "steps": [_whole(inner) for inner in lane["steps"]]} for lane in whole["lanes"]]
+    return {name: value for name, value in whole.items() if value is not None}
 
 
 def _on(steps: Sequence[Document]) -> list[Document]:

@@ -24,16 +24,19 @@ from journeys.actions.base import Outgoing, PermanentError, StepContext, Transie
 from journeys.actions.rewards import GrantReward
 from journeys.authoring.document import DocumentError, parse
 from journeys.authoring.publish import create_journey, delete_journey, patch_journey, set_active
+from journeys.authoring.segments import SegmentBody, create_segment
 from journeys.authoring.starts import JourneyInUse
-from journeys.engine import advance, apart, claim, cycle, decision, flows, record
+from journeys.engine import advance, apart, claim, cycle, decision, flows, record, rounds, segments
 from journeys.engine.contacts import delete_contact, upsert_contact
 from journeys.engine.housekeeping import minute
 from journeys.engine.ingest import Incoming, ingest
+from journeys.engine.intakes import take_in
+from journeys.engine.manual import CannotStart, Choice, Request, how_many, start
 from journeys.engine.sql import execute
 from journeys.logic.effects import Delivered, MarkChatDead, Outcome, Prepared, Undelivered
 from journeys.logic.split import choose
-from journeys.models import ids
-from tests.reference.script import ASKED, MAX_TRIES, NO_RULES, Answer, Document, Happens, World
+from journeys.models import Segment, ids
+from tests.reference.script import ASKED, MAX_TRIES, NO_RULES, SEGMENTS, Answer, Document, Happens, World
 
 Name = tuple[str, str]
 ENGINE = {
@@ -63,6 +66,9 @@ class Engine:
     # What comes from outside
 
     def create(self, body: Document) -> None:
+        for segment, condition in SEGMENTS.items():
+            if not Segment.objects.filter(name=segment).exists():
+                create_segment(SegmentBody(name=segment, condition=dict(condition)), self.now)
         journey = create_journey(parse({**body, "steps": list(body["steps"])}), None, self.now)
         self._journeys[journey.name] = journey.id
         self._names[str(journey.id)] = journey.name
@@ -98,6 +104,16 @@ class Engine:
 
     def tidy(self) -> None:
         minute(self.now)
+
+    def look(self) -> None:
+        rounds.look_and_take_in(lambda: self.now)
+
+    def by_hand(self, name: str, users: Iterable[str]) -> None:
+        journey, choice = self._journeys[name], Choice(tuple(users))
+        with suppress(CannotStart), transaction.atomic():
+            start(journey, Request(choice, how_many(journey, choice, self.now)), self.now)
+        while take_in(lambda: self.now):
+            pass
 
     # Workers
 
@@ -135,6 +151,7 @@ class Engine:
             (record, "decide"): lambda loaded, i, *more, **also: decide(self._see(loaded, i), i, *more, **also),
             (apart, "write"): self._writing(apart.write, "claim"),
             (record, "write"): self._writing(record.write, "record"),
+            (segments, "SHARE"): 0,
             (cycle, "SUSPECTS_EVERY"): math.inf,  # They come when nothing else is due, and then all of them.
             (cycle, "SUSPECTS_SECONDS"): 3600,
             (cycle, "dispatch"): lambda parcels, lease: self._dispatch(dispatch(parcels, lease)),

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.reference.callers import CALLED, Callers
 from tests.reference.documents import MINUTE, Version, holds, started_by
 from tests.reference.script import NO_RULES, Document, Happens
-from tests.reference.state import Came, Contact, Journey, Name, Run
-from tests.reference.walk import SUSPECT, Walk
+from tests.reference.state import Came, Journey, Name, Run
+from tests.reference.walk import SUSPECT
 
 Turns = Iterator[list[Name]]
 
@@ -22,7 +23,7 @@ class Disorder(AssertionError):
     """The engine took runs in an order, or a number, in which it must not."""
 
 
-class Reference(Walk):
+class Reference(Callers):
     # What comes from outside
 
     def create(self, body: Document) -> None:
@@ -30,13 +31,14 @@ class Reference(Walk):
         condition = body["trigger_config"].get("condition")
         trigger = body["trigger_config"]["event"] if body["trigger_type"] == "event" else body["trigger_type"]
         self.journeys[body["name"]] = Journey(
-            body["name"], trigger, condition, body["priority"], version, body["is_active"], NO_RULES
-        )
+            body["name"], trigger, condition, body["priority"], version, body["is_active"], NO_RULES,
+            body["trigger_config"], self.now,
+        )  # fmt: skip
         self.rule(body["name"], {name: body[name] for name in NO_RULES if name in body})
 
     def change(self, user: str, changes: Mapping[str, Any]) -> None:
         self.buried.discard(user)
-        contact = self.contacts.setdefault(user, Contact())
+        contact = self._meet(user)
         columns = {name: value for name, value in changes.items() if name != "attributes"}
         if columns.get("telegram_chat_id", contact.columns["telegram_chat_id"]) != contact.columns["telegram_chat_id"]:
             contact.chat_is_dead = False
@@ -50,7 +52,7 @@ class Reference(Walk):
     def _happen(self, event: Happens) -> tuple[str, list[str]]:
         if event.user in self.buried:
             return "refused", []
-        contact = self.contacts.setdefault(event.user, Contact())
+        contact = self._meet(event.user)
         key = event.user, event.message_id or ""
         if key in self.answered:
             return "duplicate", self.answered[key]
@@ -58,12 +60,13 @@ class Reference(Walk):
         started = [
             journey.name
             for journey in sorted(self.journeys.values(), key=lambda journey: -journey.priority)
-            if journey.on and journey.trigger == event.event and self._may_enter(event.user, journey)
+            if journey.on and journey.trigger == event.event not in CALLED and self._may_enter(event.user, journey)
             if holds(journey.condition, facts)
         ]
         came = self._wake(event)
         for name in started:
             self._start((event.user, name), self.journeys[name].version, came)
+        self.done.setdefault(event.user, []).append((event.event, self.now))
         if event.message_id:
             self.answered[key] = started
         return "accepted", started
@@ -120,6 +123,8 @@ class Reference(Walk):
         journey = self.journeys[name]
         quiet_hours = settings.get("quiet_hours", journey.version.quiet_hours)
         old, journey.version = journey.version, Version(steps, quiet_hours)
+        if old.whole != journey.version.whole:
+            journey.changed_at = self.now
         for run in self._inside(name):
             changed = run.at in old.steps and old.timing(run.at) != journey.version.timing(run.at)
             if (
@@ -129,11 +134,14 @@ class Reference(Walk):
                 run.parked = run.parked and min(run.parked, self.now)
 
     def rule(self, name: str, rules: Document) -> None:
-        self.journeys[name].rules = {**NO_RULES, **rules}
+        journey, rules = self.journeys[name], {**NO_RULES, **rules}
+        if journey.rules != rules:
+            journey.rules, journey.changed_at = rules, self.now
 
     def switch(self, name: str, on: bool) -> None:
         was_on, self.journeys[name].on = self.journeys[name].on, on
         if was_on != on:
+            self.journeys[name].changed_at = self.now
             self.park(name)
 
     def park(self, name: str) -> None:
@@ -164,6 +172,7 @@ class Reference(Walk):
             return
         self.buried.add(user)
         self.came.pop(user, None)
+        self._forget_calls(user)
         for run in self.runs.values():
             if run.name[0] == user and run.status == "active":
                 self.counts[run.name[1], "", "exited"] += 1

@@ -11,10 +11,12 @@ from tests.reference.comparison import differences, of_engine, of_reference, unc
 from tests.reference.engine import Engine
 from tests.reference.interpreter import Disorder, Reference
 from tests.reference.script import (
+    ByHand,
     Changed,
     Edited,
     Forgotten,
     Happens,
+    Looked,
     Move,
     Passes,
     Removed,
@@ -110,8 +112,14 @@ def _happens(side: Engine | Reference, move: Move) -> None:
             side.forget(user)
         case Tidied():
             side.tidy()
-        case Edited(journey) | Ruled(journey) | Switched(journey) | Removed(journey) if not side.has(journey):
+        case Looked():
+            side.look()
+        case Edited(journey) | Ruled(journey) | Switched(journey) | Removed(journey) | ByHand(journey) if not side.has(
+            journey
+        ):
             pass
+        case ByHand(journey, users):
+            side.by_hand(journey, users)
         case Edited(journey, steps, settings):
             side.edit(journey, steps, settings)
         case Ruled(journey, rules):

@@ -40,6 +40,26 @@ class Together:
     events: tuple[Happens, ...]
 
 
+SEGMENTS: Mapping[str, Document] = {
+    "vips": {"field": "plan", "op": "eq", "value": "vip"},
+    "clickers": {"did": "click", "op": "gte", "value": 2, "within_days": 1},
+}
+"""What segments there are in every world."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The look of every minute at segments, schedules and dates, and all whom it finds are taken in."""
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """Somebody starts a journey for these."""
+
+    journey: str
+    users: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Edited:
     """A journey has other steps from now on, and perhaps other settings."""
@@ -110,7 +130,8 @@ class Works:
     meanwhile: tuple["Move", ...] = ()
 
 
-Move = Happens | Together | Edited | Ruled | Switched | Removed | Changed | Forgotten | Tidied | Passes | Works
+Called = Looked | ByHand
+Move = Happens | Together | Edited | Ruled | Switched | Removed | Changed | Forgotten | Tidied | Passes | Works | Called
 
 
 @dataclass(frozen=True)

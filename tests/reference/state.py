@@ -21,10 +21,13 @@ class Journey:
     version: Version
     on: bool
     rules: Document
+    config: Document
+    changed_at: datetime
 
 
 @dataclass
 class Contact:
+    created_at: datetime
     columns: dict[str, str] = field(default_factory=lambda: {"telegram_chat_id": "", "timezone": ""})
     attributes: dict[str, Any] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)

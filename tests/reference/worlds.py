@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from tests.reference.script import (
     DIES_AT,
+    SEGMENTS,
+    ByHand,
     Changed,
     Edited,
     Forgotten,
     Happens,
+    Looked,
     Move,
     Passes,
     Removed,
@@ -38,6 +41,7 @@ KEYS = ("k1", "k2", "k3", "k4", "k5", "k6", "k7")
 PLANS, TAGS = ("vip", "free"), ("a", "b")
 ZONES = ("", "", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
 EVENTS = ("signup", "upgrade")
+CALLED = ("segment", "schedule", "date", "manual")
 HAPPENS = (*EVENTS, "click", "click")
 
 INSIDE = (
@@ -81,8 +85,23 @@ WINDOWS = st.sampled_from(
 )  # fmt: skip
 QUIET_HOURS = st.sampled_from([None, None, None, {"from": "22:00", "to": "08:00"}, {"from": "01:45", "to": "02:30"}])
 MINUTES = st.sampled_from([None, None, 0, 1, 5, 30, 60, 600, 1440])
-COMES = [*["event"] * 4, *["edit"] * 5, *["switch"] * 3, *["rule"] * 2, "change", "batch", "forget", "remove", "tidy"]
-MEANWHILE = ["switch", "switch", "switch", "edit", "edit", "rule", "change", "forget", "event"]
+CALLS = ["look", "look", "look", "hand", "hand"]
+COMES = [
+    *["event"] * 4,
+    *["edit"] * 5,
+    *["switch"] * 3,
+    *["rule"] * 2,
+    "change",
+    "batch",
+    "forget",
+    "remove",
+    "tidy",
+    *CALLS,
+]
+MEANWHILE = ["look", "hand", "switch", "switch", "switch", "edit", "edit", "rule", "change", "forget", "event"]
+HOURS = st.sampled_from(["02:30", "09:00", "13:00"])
+BORN = st.sampled_from([None, "1990-03-28", "1990-03-29", "1985-10-24", "1985-10-25", "1991-06-01", "1991-06-02"])
+"""In the days after worlds begin."""
 CHATS = st.sampled_from(["1", "1", "2", "2", "2", ""])
 ANSWERS = st.sampled_from(["later", "later", "later", "asks", "never", "gone"])
 TROUBLES = st.tuples(ANSWERS, st.sampled_from([2, 10, 60, 2000]))
@@ -112,17 +131,36 @@ def arrivals(draw: Draw, journeys: dict[str, Step]) -> Together:
 
 @st.composite
 def bodies(draw: Draw, name: str) -> Step:
-    own_event = {"event": draw(st.sampled_from(HAPPENS))} if draw(RARELY) else {}
+    trigger, config = draw(triggers())
+    if trigger != "schedule" and draw(RARELY):  # A schedule's condition must not look at an event.
+        config = config | {"condition": draw(CONDITIONS)}
     return {
         "name": name,
-        "trigger_type": "event" if own_event else draw(st.sampled_from(EVENTS)),
-        "trigger_config": own_event | ({"condition": draw(CONDITIONS)} if draw(RARELY) else {}),
+        "trigger_type": trigger,
+        "trigger_config": config,
         "priority": draw(st.sampled_from([0, 5])) * 2 + (name == "J2"),
         "is_active": not draw(RARELY),
         "steps": draw(rows(name, list(draw(st.permutations(KEYS))), least=2)),
         "quiet_hours": draw(QUIET_HOURS),
         **draw(rules()),
     }
+
+
+@st.composite
+def triggers(draw: Draw) -> tuple[str, Step]:
+    match draw(st.sampled_from([*["event"] * 5, "any event", *CALLED])):
+        case "any event":
+            return "event", {"event": draw(st.sampled_from(HAPPENS))}
+        case "segment":
+            existing = {"include_existing": True} if draw(st.booleans()) else {}
+            return "segment", {"segment": draw(st.sampled_from(sorted(SEGMENTS)))} | existing
+        case "schedule":
+            return "schedule", {"at": draw(HOURS)}
+        case "date":
+            return "date", {"attribute": "born", "at": draw(HOURS)}
+        case "manual":
+            return "manual", {}
+    return draw(st.sampled_from(EVENTS)), {}
 
 
 @st.composite
@@ -239,7 +277,7 @@ def changes(draw: Draw, user: str) -> dict[str, Any]:
     return {
         "telegram_chat_id": chat and f"{user[1:]}{chat}",
         "timezone": draw(st.sampled_from(ZONES)),
-        "attributes": {"plan": draw(st.sampled_from([*PLANS, None]))},
+        "attributes": {"born": draw(BORN), "plan": draw(st.sampled_from([*PLANS, None]))},
     }
 
 
@@ -248,6 +286,8 @@ def moves(draw: Draw, journeys: dict[str, Step], spirit: str) -> tuple[Move, ...
     found: list[Move] = [draw(shifts(journeys, spirit))]
     for _ in range(draw(st.integers(3, 9))):
         found += [draw(outside(journeys))] if draw(st.booleans()) else [Passes(draw(MINUTES))]
+        if draw(st.booleans()):
+            found.append(Looked())
         shift = draw(shifts(journeys, spirit))
         if shift.dies:  # Perhaps again and again, of the same runs.
             found += [shift] * draw(st.sampled_from([1, 1, 1, 2, 3]))
@@ -291,6 +331,10 @@ def outside(draw: Draw, journeys: dict[str, Step], kinds: list[str] = COMES) -> 
             return Removed(name)
         case "tidy":
             return Tidied()
+        case "look":
+            return Looked()
+        case "hand":
+            return ByHand(name, tuple(draw(st.lists(st.sampled_from(USERS), min_size=1, max_size=3))))
         case "forget":
             return Forgotten(draw(st.sampled_from(USERS)))
     user = draw(st.sampled_from(USERS))
