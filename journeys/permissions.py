@@ -12,6 +12,7 @@ MARKETER = [
         for may in ("add", "change", "delete", "view")
     ),
     *(f"view_{what}" for what in ("contact", "event", "message", "stepexecution", "tag", "reward", "userjourney")),
+    *(f"{may}_frequencycap" for may in ("add", "change", "delete", "view")),
     *("view_breaker", "delete_breaker"),  # closing them
     *("view_deadletter", "change_deadletter"),  # replaying and dismissing them
 ]

@@ -250,6 +250,7 @@ UNFOLD = {
                     {"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")},
                     _page("Journeys", "route", "journeys.journey"),
                     _page("Message templates", "draft", "journeys.messagetemplate"),
+                    _page("Frequency caps", "speed", "journeys.frequencycap"),
                 ]
             },
             {

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from journeys.actions.sentences import sentence
 from journeys.logic.conditions import Facts, validate
@@ -63,9 +63,27 @@ class Config(BaseModel):
 
     A field's `title` and `description` are what the builder shows; `json_schema_extra={"widget": …}` picks its widget:
     `textarea`, `template` (with `"channel"`), `liquid`, `pairs` (rows of name and value), `tag`; none is a plain input.
+    `"last": True` puts it behind the others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class MessageConfig(Config):
+    """The base of the configs of what sends the contact a message."""
+
+    transactional: bool = Field(
+        default=False,
+        title="Transactional",
+        description="A receipt, a password: frequency caps don't hold it back, and it does not count for them.",
+        json_schema_extra={"last": True},
+    )
+    when_capped: Literal["wait", "skip"] = Field(
+        default="wait",
+        title="When a frequency cap is reached",
+        description="Wait until there is room again, or skip this step.",
+        json_schema_extra={"last": True},
+    )
 
 
 def _valid(condition: dict[str, Any] | None) -> dict[str, Any] | None:

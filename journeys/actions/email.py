@@ -17,7 +17,7 @@ from django.core.validators import validate_email
 from pydantic import Field, ValidationInfo, field_validator
 
 from journeys.actions.base import (
-    Config,
+    MessageConfig,
     Outgoing,
     OutsideAction,
     PermanentError,
@@ -42,7 +42,7 @@ _STYLE = re.compile(r"<style\b", re.IGNORECASE)
 _inliner = CSSInliner(load_remote_stylesheets=False, keep_style_tags=True, remove_inlined_selectors=True)
 
 
-class EmailConfig(Config):
+class EmailConfig(MessageConfig):
     template: str = Field(
         default="",
         title="Template",

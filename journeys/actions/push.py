@@ -13,8 +13,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from journeys.actions import fcm, http, webpush
 from journeys.actions.base import (
-    Config,
     DeviceView,
+    MessageConfig,
     Outgoing,
     OutsideAction,
     PermanentError,
@@ -35,7 +35,7 @@ DEVICES_AT_ONCE = 8
 SERVICES: Mapping[str, ModuleType] = {"web_push": webpush, "fcm": fcm}
 
 
-class PushConfig(Config):
+class PushConfig(MessageConfig):
     template: str = Field(
         default="",
         title="Template",

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from journeys.actions import http
 from journeys.actions.base import (
-    Config,
+    MessageConfig,
     Outgoing,
     OutsideAction,
     PermanentError,
@@ -36,7 +36,7 @@ _DEAD_CHAT = ("chat not found", "user not found", "user is deactivated", "peer_i
 _LIVING_CHAT = ("not enough rights", "have no rights", "need administrator rights")
 
 
-class TelegramConfig(Config):
+class TelegramConfig(MessageConfig):
     template: str = Field(
         default="",
         title="Template",

@@ -33,14 +33,14 @@ def config_fields(
 ) -> dict[str, forms.Field]:
     """A form field for each field of the config. `choices(what)` lists what there is to choose from: the message
     templates of a channel, or journeys."""
-    fields = config_class.model_fields
+    # What every message has comes last, however its class is made.
+    fields = dict(sorted(config_class.model_fields.items(), key=lambda field: "last" in _extra(field[1])))
     return {name: _shown(_field(name, info, choices), info) for name, info in fields.items() if name not in without}
 
 
 def _shown(field: forms.Field, info: FieldInfo) -> forms.Field:
     """The field, which the browser shows only when another one has one of these values, if its config says so."""
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    if only_when := extra.get("only_when"):
+    if only_when := _extra(info).get("only_when"):
         field.widget.attrs["data-only-when"] = only_when
     return field
 
@@ -68,8 +68,12 @@ def initial_config(config_class: type[BaseModel], raw: Mapping[str, Any]) -> dic
     }
 
 
+def _extra(info: FieldInfo) -> dict[str, Any]:
+    return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+
+
 def _field(name: str, info: FieldInfo, choices: Choices) -> forms.Field:
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    extra = _extra(info)
     hint = extra.get("widget")
     label = info.title or name.replace("_", " ").capitalize()
     options: dict[str, Any] = {"label": label, "help_text": info.description or "", "required": False}

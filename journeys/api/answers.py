@@ -16,6 +16,7 @@ from journeys.models import (
     ContactTag,
     DeadLetter,
     Device,
+    FrequencyCap,
     Journey,
     JourneyStep,
     Segment,
@@ -239,6 +240,24 @@ class DeadLetterList(RootModel[list[DeadLetterOut]]):
 class DecidedOut(Answer):
     count: int = Field(description="How many it were, or would be.")
     done: bool
+
+
+class CapOut(Answer):
+    id: UUID
+    channel: str | None = Field(description="null: all channels together.")
+    at_most: int
+    period_hours: int
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, cap: FrequencyCap) -> "CapOut":
+        own = {name: getattr(cap, name) for name in cls.model_fields}
+        return cls.model_validate({**own, "channel": cap.channel or None})
+
+
+class CapList(RootModel[list[CapOut]]):
+    """All of them: there are few."""
 
 
 class BreakerOut(Answer):

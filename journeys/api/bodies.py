@@ -21,11 +21,13 @@ from pydantic import (
 
 from journeys.actions.registry import ACTIONS
 from journeys.authoring.bodies import JourneyBody, Natural, Whole
+from journeys.authoring.caps import CapDocument
 from journeys.authoring.segments import SegmentBody
 from journeys.engine.letters import Letters
 from journeys.engine.triggers import REPORTED
 from journeys.logic import json_values
 from journeys.logic.instants import parse_instant
+from journeys.models.caps import MAX_HOURS, MAX_MESSAGES
 
 UserId = Annotated[
     str,
@@ -197,6 +199,19 @@ class SegmentPatch(SegmentBody):
     """What to change of a segment: any of its fields. For the schema; the whole is checked."""
 
     model_config = ConfigDict(title="SegmentPatch", json_schema_extra=_nothing_required)
+
+
+class CapBody(Body):
+    """A frequency cap: at most so many messages to a person in the period, over all journeys."""
+
+    channel: Literal["email", "telegram", "push"] | None = Field(
+        default=None, description="Whose messages it is about; null: those of all channels together."
+    )
+    at_most: Whole = Field(ge=1, le=MAX_MESSAGES)
+    period_hours: Whole = Field(ge=1, le=MAX_HOURS)
+
+    def document(self) -> CapDocument:
+        return CapDocument(self.channel or "", self.at_most, self.period_hours)
 
 
 Moment = Annotated[str, Field(json_schema_extra={"pattern": INSTANT})]

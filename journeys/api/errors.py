@@ -7,6 +7,7 @@ from rest_framework.exceptions import APIException, ErrorDetail
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from journeys.authoring.caps import CapTaken
 from journeys.authoring.faults import Fault, Faulty
 from journeys.authoring.publish import NameTaken
 from journeys.authoring.segments import SegmentInUse
@@ -38,6 +39,8 @@ def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
             return Response(as_json(exception.faults), status=status.HTTP_400_BAD_REQUEST)
         case NameTaken():
             return Response(as_json([Fault("name", str(exception))]), status=status.HTTP_409_CONFLICT)
+        case CapTaken():
+            return Response(as_json([Fault("period_hours", str(exception))]), status=status.HTTP_409_CONFLICT)
         case JourneyInUse() | SegmentInUse():
             return Response(as_json([Fault("", str(exception))]), status=status.HTTP_409_CONFLICT)
         case CannotStart():

@@ -136,7 +136,7 @@ def _parts(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
 def _config(model: type[BaseModel], schema: dict[str, Any]) -> dict[str, Any]:
     schema["title"] = model.__name__
     for field in schema.get("properties", {}).values():
-        for hint in ("widget", "channel", "only_when"):
+        for hint in ("widget", "channel", "only_when", "last"):
             field.pop(hint, None)
     if "condition" in schema.get("properties", {}):
         schema["properties"]["condition"] = _or_nothing(schema["properties"]["condition"])

@@ -2,7 +2,20 @@
 
 from django.urls import path, re_path, register_converter
 
-from journeys.api import base, breakers, events, journeys, letters, runs, segments, service, starting, tokens, users
+from journeys.api import (
+    base,
+    breakers,
+    caps,
+    events,
+    journeys,
+    letters,
+    runs,
+    segments,
+    service,
+    starting,
+    tokens,
+    users,
+)
 
 register_converter(base.UuidConverter, "key")
 register_converter(base.UserIdConverter, "user")
@@ -23,6 +36,8 @@ urlpatterns = [
     path("v1/dead-letters", letters.DeadLettersView.as_view()),
     path("v1/dead-letters/replay", letters.ReplayView.as_view()),
     path("v1/dead-letters/dismiss", letters.DismissView.as_view()),
+    path("v1/frequency-caps", caps.CapsView.as_view()),
+    path("v1/frequency-caps/<key:cap_id>", caps.CapView.as_view()),
     path("v1/breakers", breakers.BreakersView.as_view()),
     path("v1/breakers/<destination:destination>", breakers.BreakerView.as_view()),
     path("v1/users/<user:user_id>", users.UserView.as_view()),

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from journeys.actions.base import WaitingAction
+from journeys.actions.base import MessageConfig, WaitingAction
 from journeys.actions.registry import ACTIONS, is_message
 from journeys.authoring.document import (
     DocumentError,
@@ -257,11 +257,20 @@ def _timing(steps: Iterable[Mapping[str, Any]], quiet_hours: Any) -> Iterator[tu
             kind = step["action_type"]
             yield step["id"], (
                 step["delay_minutes"], step.get("delay_from"), step.get("window"),
-                quiet_hours if is_message(kind) else None,
-                step["action_config"] if isinstance(ACTIONS.get(kind), WaitingAction) else None,
+                quiet_hours if is_message(kind) else None, _holding(kind, step["action_config"]),
             )  # fmt: skip
             for lane in step.get("lanes", ()):
                 yield from _timing(lane["steps"], quiet_hours)
+
+
+def _holding(kind: str, config: Mapping[str, Any]) -> Any:
+    """What of a step's config decides for how long somebody stays at it."""
+    action = ACTIONS.get(kind)
+    if isinstance(action, WaitingAction):
+        return config
+    if action is not None and issubclass(action.config_class, MessageConfig):
+        return [config.get(name) for name in MessageConfig.model_fields]
+    return None
 
 
 def _differs(one: Any, other: Any) -> bool:

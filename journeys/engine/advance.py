@@ -22,23 +22,19 @@ from journeys.actions.base import (
     WaitingAction,
 )  # fmt: skip
 from journeys.actions.registry import ACTIONS
-from journeys.engine import listening, starting
+from journeys.engine import caps, listening, starting
 from journeys.engine.decision import Decision, Execution, Heard, Past, Run, retry_policy, retry_run
 from journeys.logic.effects import (
-    ApplyTag,
-    ChangeAttribute,
     Delivered,
     Direction,
     EnterLane,
     ExitRun,
     InsideEffect,
-    MarkChatDead,
     Outcome,
     Prepared,
-    RemoveTag,
     ScheduleNext,
     Undelivered,
-)
+)  # fmt: skip
 from journeys.logic.flow import STOP, Flow, Step
 from journeys.logic.ids import execution_id, time_of
 from journeys.logic.instants import iso
@@ -209,8 +205,12 @@ class _Walk:
             context = self.run.context(step, self._key(step), facts, self.templates)
             prepared = action.prepare(step.config, context)
             starting.check(self.run, prepared.effects)
+            caps.check(self.run, step.config, prepared.send, self.now)
         except starting.Busy:
             self._rest(self.now + starting.BUSY)
+        except caps.Capped as capped:
+            self.decision.capped_until = capped.until
+            self._rest(min(capped.until, step.stale_from(self.step_due_at) or capped.until))
         except SkipStep as skip:
             self._finish(step, ExecutionStatus.SKIPPED, {"reason": str(skip)})
         except PermanentError as error:
@@ -230,6 +230,7 @@ class _Walk:
     def _expire(self, step: Step, past: Past | None) -> None:
         """Skip what comes too late: after an outage, a pause, or the tries so far. A message of it stays unsent."""
         if past is not None and past.message is not None:
+            self.run.person.uncount(past.message.id)
             late = Undelivered("stale: it could not be sent in time", permanent=True)
             self.decision.outcomes.append((past.message.id, late, True))
         self._finish(step, ExecutionStatus.SKIPPED, {"reason": "stale", "meant_for": iso(self.step_due_at)})
@@ -244,6 +245,7 @@ class _Walk:
         key = self._key(step)
         message = Outgoing.of(prepared.send, key, self.now)
         self.decision.messages.append((message, step.id))
+        caps.note(self.decision, step.config, message)
         self._cause(prepared.effects, key)
         self._write(step, ExecutionStatus.PENDING)
         self._dispatch(message)
@@ -296,7 +298,7 @@ class _Walk:
         return False
 
     def _fail(self, step: Step, error: str) -> None:
-        self._write(step, ExecutionStatus.FAILED, error=error, dead=True)
+        self.run.person.uncount(self._write(step, ExecutionStatus.FAILED, error=error, dead=True))
         self.decision.count(What.FAILED, step.id)
         self.decision.previous_ended_at = self.now
         if step.on_failure == STOP:
@@ -341,19 +343,10 @@ class _Walk:
     def _cause(self, effects: tuple[InsideEffect, ...], key: UUID) -> Direction | None:
         """Note the effects, and let this run's later steps see them; where they send the run."""
         direction: Direction | None = None
-        person = self.run.person
         for effect in effects:
-            match effect:
-                case ScheduleNext() | EnterLane() | ExitRun():
-                    direction = effect
-                    continue
-                case ApplyTag(tag):
-                    person.tags |= {tag}
-                case RemoveTag(tag):
-                    person.tags -= {tag}
-                case ChangeAttribute():
-                    person.change(effect)
-                case MarkChatDead(chat_id):
-                    person.mark_chat_dead(chat_id)
-            self.decision.effects.append((effect, key))
+            if isinstance(effect, Direction):
+                direction = effect
+            else:
+                self.run.person.see(effect)
+                self.decision.effects.append((effect, key))
         return direction

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import transaction
 
 from journeys.actions.base import Outgoing
+from journeys.engine import caps
 from journeys.engine.advance import advance
 from journeys.engine.apart import put_off_unseen, write_apart
 from journeys.engine.decision import DEATHS_ALONE, SUSPECT_DEATHS, Decision, fail_run, retry_run
@@ -121,6 +122,7 @@ def _claim(which: str, order: str, parameters: dict[str, Any], lease: Lease | No
             return Claimed((), NO_LEASE)
         lease = lease or new_lease()
         loaded = load(locked, people, journeys, targets=lock_targets(journeys))
+        caps.look(loaded, now)
         decisions = [_decide(row, loaded, number, now) for number, row in enumerate(locked)]
         hold(decisions, now)
         decisions = write_apart(decisions, now, lease)

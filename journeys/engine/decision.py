@@ -1,7 +1,7 @@
 """What deciding takes in and gives out, as values: a locked Run with its past, and the Decision that is written."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from journeys.actions.base import Outgoing, StepContext, TemplateSource
 from journeys.engine.flows import LiveJourney
 from journeys.engine.people import Person
 from journeys.engine.tally import Counted
+from journeys.logic.caps import Cap
 from journeys.logic.effects import InsideEffect, Outcome, Undelivered
 from journeys.logic.facts import Facts, event_mapping
 from journeys.logic.flow import Flow, Step
@@ -84,6 +85,7 @@ class Run:
     awaited: Awaited | None = None
     targets: Mapping[UUID, Target | None] = field(default_factory=dict)
     """What it may start; None for a journey that is just being changed."""
+    caps: Sequence[Cap] = ()
     past: dict[UUID, Past] = field(default_factory=dict)
     heard: list[Heard] = field(default_factory=list)
     """What came and is not looked at yet, in order; of very much, the first HEARD_AT_ONCE."""
@@ -159,11 +161,14 @@ class Decision:
     executions: dict[UUID, Execution] = field(default_factory=dict)
     effects: list[tuple[InsideEffect, UUID]] = field(default_factory=list)
     messages: list[tuple[Outgoing, UUID]] = field(default_factory=list)
+    exempt: set[UUID] = field(default_factory=set)
+    """Those of the messages that frequency caps don't count."""
     outcomes: list[tuple[UUID, Outcome, bool]] = field(default_factory=list)
     send: Outgoing | None = None
     wait: timedelta = timedelta()
     """For how long to hold the send back, so that it goes out at its slot."""
     slot_at: datetime | None = None
+    capped_until: datetime | None = None
     is_suspect: bool = False
     """That the run broke its batch: it is claimed alone from now on."""
     awaited: Awaited | None = None
@@ -208,6 +213,7 @@ def fail_run(run: Run, reason: str, now: datetime) -> Decision:
         )
         decision.count(What.FAILED, run.step_id)
         if past.message is not None:
+            run.person.uncount(key)
             decision.outcomes.append((key, Undelivered(reason, permanent=True), True))
     return decision
 

@@ -43,14 +43,14 @@ KEEP_FINAL = """ON CONFLICT (id) DO UPDATE SET status = EXCLUDED.status, execute
 MESSAGE_COLUMNS = {
     "id": "uuid", "contact_id": "uuid", "journey_id": "uuid", "step_id": "uuid", "channel": "text", "to": "text",
     "subject": "text", "html": "text", "text": "text", "payload": "jsonb", "status": "text", "error": "text",
-    "created_at": "timestamptz",
+    "is_transactional": "bool", "created_at": "timestamptz",
 }  # fmt: skip
 
 RUN_COLUMNS = {
     "id": "uuid", "status": "text", "version_id": "uuid", "current_step_id": "uuid", "step_due_at": "timestamptz",
     "due_at": "timestamptz", "parked_due_at": "timestamptz", "previous_ended_at": "timestamptz", "attempts": "int",
-    "awaits_event": "text", "listens_from": "timestamptz", "slot_at": "timestamptz", "claim_token": "uuid",
-    "lease_until": "timestamptz", "deaths": "int", "moved": "bool",
+    "awaits_event": "text", "listens_from": "timestamptz", "slot_at": "timestamptz", "capped_until": "timestamptz",
+    "claim_token": "uuid", "lease_until": "timestamptz", "deaths": "int", "moved": "bool",
     "completed_at": "timestamptz", "failed_at": "timestamptz", "exited_at": "timestamptz", "failure_reason": "text",
     "exit_reason": "text", "updated_at": "timestamptz",
 }  # fmt: skip
@@ -167,7 +167,7 @@ def _write_messages(decisions: Iterable[Decision]) -> None:
 def _message_row(d: Decision, m: Outgoing, step_id: UUID) -> tuple[Any, ...]:
     return (
         m.id, d.run.person.id, d.run.journey.id, step_id, m.channel, m.to, m.subject, m.html, m.text,
-        dict(m.payload), MessageStatus.PENDING, "", m.created_at,
+        dict(m.payload), MessageStatus.PENDING, "", m.id in d.exempt, m.created_at,
     )  # fmt: skip
 
 
@@ -191,7 +191,8 @@ def _run_row(d: Decision, now: datetime, token: UUID, lease_until: datetime) -> 
     return (
         d.run.id, d.status, d.version_id, d.step_id, d.step_due_at if live else None,
         d.due_at if live and not parked else None, d.due_at if parked else None, d.previous_ended_at, d.attempts,
-        event, listens_from, d.slot_at, token if sending or d.has_pending else None, lease_until if sending else None,
+        event, listens_from, d.slot_at, d.capped_until if live else None,
+        token if sending or d.has_pending else None, lease_until if sending else None,
         _deaths(d), d.moved, now if d.status == RunStatus.COMPLETED else None,
         now if d.status == RunStatus.FAILED else None, now if d.status == RunStatus.EXITED else None,
         d.failure_reason, d.exit_reason, now,

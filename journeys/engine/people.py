@@ -14,7 +14,8 @@ from django.conf import settings
 from journeys.actions.base import ContactView, DeviceView
 from journeys.engine.sql import query, uuids
 from journeys.logic.attributes import changed
-from journeys.logic.effects import ChangeAttribute
+from journeys.logic.caps import Sent
+from journeys.logic.effects import ApplyTag, ChangeAttribute, InsideEffect, MarkChatDead, RemoveTag
 from journeys.logic.facts import ContactFacts, Facts, Lazy
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ COLUMNS = (
 )
 
 
-State = tuple[ContactView, ContactFacts, frozenset[str]]
+State = tuple[ContactView, ContactFacts, frozenset[str], tuple[Sent, ...]]
 
 
 @dataclass(slots=True)
@@ -35,16 +36,18 @@ class Person:
     view: ContactView
     user: ContactFacts
     tags: frozenset[str] = frozenset()
+    sent: tuple[Sent, ...] = ()
+    """The messages that count for frequency caps; read where there are caps."""
     devices: list[DeviceView] = field(default_factory=list)
 
     @property
     def state(self) -> State:
         """What steps change."""
-        return self.view, self.user, self.tags
+        return self.view, self.user, self.tags, self.sent
 
     @state.setter
     def state(self, state: State) -> None:
-        self.view, self.user, self.tags = state
+        self.view, self.user, self.tags, self.sent = state
 
     @property
     def id(self) -> UUID:
@@ -59,14 +62,21 @@ class Person:
             logger.warning("a time zone is unknown here", extra={"contact": str(self.id), "zone": self.view.timezone})
             return ZoneInfo(settings.TIME_ZONE)
 
-    def mark_chat_dead(self, chat_id: str) -> None:
-        """Telegram refuses this chat; by now the contact may have another."""
-        if self.view.telegram_chat_id == chat_id:
-            self.view = self.view._replace(telegram_dead=True)
+    def see(self, effect: InsideEffect) -> None:
+        """Let later steps see what one has caused. Raises NotCountable."""
+        match effect:
+            case ApplyTag(tag):
+                self.tags |= {tag}
+            case RemoveTag(tag):
+                self.tags -= {tag}
+            case ChangeAttribute():
+                self.user = self.user.with_attributes(changed(self.user["attributes"], (effect,)))
+            case MarkChatDead(chat_id) if chat_id == self.view.telegram_chat_id:  # By now they may have another.
+                self.view = self.view._replace(telegram_dead=True)
 
-    def change(self, change: ChangeAttribute) -> None:
-        """Let later steps see a changed attribute. Raises NotCountable."""
-        self.user = self.user.with_attributes(changed(self.user["attributes"], (change,)))
+    def uncount(self, message_id: UUID) -> None:
+        """Count a message no more: it finally failed."""
+        self.sent = tuple(one for one in self.sent if one.id != message_id)
 
     def facts(self, event: Mapping[str, Any], metadata: Mapping[str, Any], now: datetime) -> Facts:
         """What conditions and messages may look at. `event` is the run's own copy of what started it."""

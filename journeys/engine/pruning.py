@@ -13,6 +13,7 @@ from django.conf import settings
 from django_q.conf import Conf
 from django_q.models import Failure, OrmQ, Success
 
+from journeys.engine.caps import longest
 from journeys.engine.partitions import FIRST, Partition, drop, partitions
 from journeys.engine.sql import execute, query
 from journeys.engine.stopping import is_stopping, pause
@@ -95,7 +96,10 @@ def prune(now: datetime, deadline: float, place: Place | None = None) -> Place |
 
 def _by_key(table: str, now: datetime, deadline: float, after: str) -> Place | None:
     kind = BY_KEY[table]
-    before = now - retention(kind.setting)
+    kept = retention(kind.setting)
+    if table == "messages":
+        kept = max(kept, longest())  # Frequency caps count them.
+    before = now - kept
     bound = earliest_id(before)  # Who is younger by the key is so by the time that `past` asks for.
     for part in partitions(table):
         if not part.is_default and part.end <= bound:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from journeys.engine import caps
 from journeys.engine.claim import decide
 from journeys.engine.decision import Decision
 from journeys.engine.effects import write
@@ -81,6 +82,7 @@ def _record(
         logger.warning("outcomes came too late, or a second time", extra={"count": len(keys) - len(mine)})
     sends = {key: send for key in outcomes if (send := sent[key].send) is not None}
     loaded = load(mine, people, journeys, messages=sends, targets=lock_targets(journeys))
+    caps.look(loaded, now)
     for run in loaded.runs:
         run.deaths = 0  # It got somewhere: those who died before did not die of what comes now.
     decisions = [

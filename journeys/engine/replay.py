@@ -17,7 +17,7 @@ from django.db import transaction
 
 from journeys.actions.base import Outgoing, PermanentError, SkipStep, TransientError
 from journeys.actions.registry import ACTIONS
-from journeys.engine import starting
+from journeys.engine import caps, starting
 from journeys.engine.breakers import learn
 from journeys.engine.clock import Clock
 from journeys.engine.decision import Decision, Execution, Run, retry_policy
@@ -244,6 +244,7 @@ def _carry_out(one: _Replay, step: Step, prepared: Prepared, now: datetime) -> N
         return
     one.sends = Outgoing.of(prepared.send, one.id, now)
     one.decision.messages.append((one.sends, step.id))
+    caps.note(one.decision, step.config, one.sends)
 
 
 @transaction.atomic

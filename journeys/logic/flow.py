@@ -74,6 +74,11 @@ class Step:
             due_at = step_due(previous_ended_at, self.delay_minutes, said, zone)
         return due_at if self.hours is None else self.hours.first_from(due_at, zone)
 
+    def stale_from(self, due_at: datetime) -> datetime | None:
+        """The first instant at which it is too late for what was meant for `due_at`, if there is one."""
+        minutes = self.expires_after_minutes
+        return None if minutes is None else due_at + timedelta(minutes=minutes, microseconds=1)
+
     def is_stale(self, due_at: datetime, now: datetime) -> bool:
         """Whether it is too late at `now` for what was meant for `due_at`."""
         minutes = self.expires_after_minutes

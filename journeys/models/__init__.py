@@ -1,6 +1,7 @@
 """What is stored. Each module holds one kind of thing; nothing here decides anything."""
 
 from journeys.models.audience import Contact, ContactTag, ContactTombstone, Detection, Device, Reward, Tag
+from journeys.models.caps import FrequencyCap
 from journeys.models.definitions import (
     Channel,
     Journey,
@@ -43,6 +44,7 @@ __all__ = [
     "EventKey",
     "EventSource",
     "ExecutionStatus",
+    "FrequencyCap",
     "Heartbeat",
     "Intake",
     "IntakeContact",

@@ -95,6 +95,7 @@ class UserJourney(models.Model):
     awaits_event = models.CharField(max_length=200, null=True)  # noqa: DJ001  NULL: an event's name is never missing.
     listens_from = models.DateTimeField(null=True)  # Of that event, those received before don't count (any more).
     slot_at = models.DateTimeField(null=True)  # When a limited provider takes the current step's message.
+    capped_until = models.DateTimeField(null=True)  # Frequency caps hold the current step's message back so long.
     claim_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     deaths = models.PositiveSmallIntegerField(default=0)  # How often a lease ended with no word from its worker.
@@ -125,6 +126,7 @@ class UserJourney(models.Model):
         ]
         indexes = [
             models.Index(fields=["due_at"], name="runs_due", condition=Q(status="active", due_at__isnull=False)),
+            models.Index(fields=["capped_until"], name="runs_capped", condition=Q(capped_until__isnull=False)),
             models.Index(fields=["-started_at"], name="runs_started"),
             models.Index(fields=["status", "-started_at"], name="runs_status_started"),
             models.Index("journey", "status", IS_PARKED, name="runs_journey_parked"),
@@ -214,6 +216,7 @@ class Message(models.Model):
     payload = models.JSONField(default=dict)
     status = models.CharField(max_length=10, choices=MessageStatus)
     error = models.TextField(blank=True, default="")
+    is_transactional = models.BooleanField(default=False, db_default=False)  # Frequency caps don't count it.
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
 

@@ -35,6 +35,11 @@ MATRIX = [
     ("get", "dead-letters", ["view_deadletter"]),
     ("post", "dead-letters/replay", ["change_deadletter"]),
     ("post", "dead-letters/dismiss", ["change_deadletter"]),
+    ("get", "frequency-caps", ["view_frequencycap"]),
+    ("post", "frequency-caps", ["add_frequencycap"]),
+    ("get", f"frequency-caps/{NOWHERE}", ["view_frequencycap"]),
+    ("put", f"frequency-caps/{NOWHERE}", ["change_frequencycap"]),
+    ("delete", f"frequency-caps/{NOWHERE}", ["delete_frequencycap"]),
     ("get", "breakers", ["view_breaker"]),
     ("delete", "breakers/example.com:443", ["delete_breaker"]),
 ]

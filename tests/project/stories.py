@@ -1,8 +1,8 @@
 """The examples of docs/journeys.md: journeys and segments as documents, and stories that are played in the engine.
 
 A story has a line for what comes and for what must have been executed: `TIME  ana does signup {…}`, `TIME  ana has {…}`
-(columns of the contact, and attributes), `TIME  NAME is switched off`, `TIME  ana: Step, Step (skipped)` with all that
-is executed of hers at that moment, `TIME  ana completed`.
+(columns of the contact, and attributes), `TIME  NAME is switched off`, `TIME  at most 1 message in 24 hours`,
+`TIME  ana: Step, Step (skipped)` with all that is executed of hers at that moment, `TIME  ana completed`.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db.models import Min
 
+from journeys.authoring.caps import CapDocument, create_cap
 from journeys.authoring.document import parse
 from journeys.authoring.publish import create_journey, set_active
 from journeys.authoring.segments import create_segment, parse_segment
@@ -70,6 +71,8 @@ class Telling:
             ingest([Incoming(found[1], found[2], json.loads(found[3] or "{}"))], self.now)
             Contact.objects.filter(user_id=found[1]).update(is_test=True)
             self.settle()
+        elif found := re.fullmatch(r"at most (\d+) messages? in (\d+) hours", said):
+            create_cap(CapDocument("", int(found[1]), int(found[2])), self.now)
         elif found := re.fullmatch(r"(.+) is switched (on|off)", said):
             set_active(Journey.objects.get(name=found[1]).id, found[2] == "on", None, self.now)
             self.settle()

@@ -41,7 +41,7 @@ def test_each_migration_after_the_first_keeps_the_rules(node: tuple[str, str]):
 
 def test_every_table_that_has_rows_by_the_million_is_known_as_growing():
     small = {"journey", "journeystep", "journeyversion", "messagetemplate", "tag", "heartbeat", "bucket", "breaker"}
-    small |= {"segment", "intake", "lookout"}
+    small |= {"segment", "intake", "lookout", "frequencycap"}
     state = LOADER.project_state(LOADER.graph.leaf_nodes("journeys"))
     models_of_ours = {
         name for (app, name), model in state.models.items() if app == "journeys" and not model.options.get("proxy")

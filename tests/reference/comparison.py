@@ -15,7 +15,7 @@ State = dict[str, dict[Any, Any]]
 RUNS = """
 SELECT c.user_id, j.name, r.status, s.key, r.due_at, r.parked_due_at, r.previous_ended_at, r.started_at,
        COALESCE(r.completed_at, r.failed_at, r.exited_at), r.exit_reason, r.awaits_event,
-       r.listens_from, r.step_due_at, r.attempts, r.deaths,
+       r.listens_from, r.capped_until, r.step_due_at, r.attempts, r.deaths,
        r.claim_token IS NOT NULL
 FROM user_journeys r JOIN contacts c ON c.id = r.contact_id JOIN journeys j ON j.id = r.journey_id
 LEFT JOIN journey_steps s ON s.id = r.current_step_id"""
@@ -103,7 +103,7 @@ def _text(value: Any) -> str | None:
 def _run(run: Run) -> tuple[Any, ...]:
     return _of_run(
         run.status, run.at, run.due, run.parked, run.previous_ended_at, run.started_at, run.ended_at, run.why,
-        *(run.listens or (None, None)), run.meant_for, run.tries, run.deaths, run.taken or run.put_off,
+        *(run.listens or (None, None)), run.capped, run.meant_for, run.tries, run.deaths, run.taken or run.put_off,
     )  # fmt: skip
 
 

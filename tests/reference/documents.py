@@ -28,7 +28,13 @@ class Version:
     def timing(self, key: str) -> Any:
         """What says when who is at that step is due."""
         step = self.steps.get(key, {})
-        return self.when(key), step["action_config"] if step.get("action_type") == "wait_for_event" else None
+        config = step.get("action_config", {})
+        match step.get("action_type"):
+            case "wait_for_event":
+                return self.when(key), config
+            case "send_telegram":
+                return self.when(key), config.get("transactional", False), config.get("when_capped", "wait")
+        return self.when(key)
 
     def when(self, key: str) -> Any:
         """What of a step itself says when it is due."""

@@ -22,6 +22,7 @@ from django.test import override_settings
 from journeys.actions import flow_steps, telegram, webhook
 from journeys.actions.base import Outgoing, PermanentError, StepContext, TransientError
 from journeys.actions.rewards import GrantReward
+from journeys.authoring.caps import CapDocument, create_cap, delete_cap
 from journeys.authoring.document import DocumentError, parse
 from journeys.authoring.publish import create_journey, delete_journey, patch_journey, set_active
 from journeys.authoring.segments import SegmentBody, create_segment
@@ -35,8 +36,8 @@ from journeys.engine.manual import CannotStart, Choice, Request, how_many, start
 from journeys.engine.sql import execute
 from journeys.logic.effects import Delivered, MarkChatDead, Outcome, Prepared, Undelivered
 from journeys.logic.split import choose
-from journeys.models import Segment, ids
-from tests.reference.script import ASKED, MAX_TRIES, NO_RULES, SEGMENTS, Answer, Document, Happens, World
+from journeys.models import FrequencyCap, Segment, ids
+from tests.reference.script import ASKED, MAX_TRIES, NO_RULES, SEGMENTS, Answer, Cap, Document, Happens, World
 
 Name = tuple[str, str]
 ENGINE = {
@@ -101,6 +102,12 @@ class Engine:
 
     def forget(self, user: str) -> None:
         delete_contact(user, self.now)
+
+    def cap(self, caps: Iterable[Cap]) -> None:
+        for old in FrequencyCap.objects.all():
+            delete_cap(old.id, self.now)
+        for cap in caps:
+            create_cap(CapDocument(*cap), self.now)
 
     def tidy(self) -> None:
         minute(self.now)

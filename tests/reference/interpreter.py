@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.reference.callers import CALLED, Callers
 from tests.reference.documents import MINUTE, Version, holds, started_by
-from tests.reference.script import NO_RULES, Document, Happens
+from tests.reference.script import NO_RULES, Cap, Document, Happens
 from tests.reference.state import Came, Journey, Name, Run
 from tests.reference.walk import SUSPECT
 
@@ -162,6 +162,14 @@ class Reference(Callers):
 
     def has(self, name: str) -> bool:
         return name in self.journeys
+
+    def cap(self, caps: Iterable[Cap]) -> None:
+        """Those who wait for a cap are looked at again."""
+        self.caps = list(caps)
+        for run in self.runs.values():
+            if run.capped:
+                run.due, run.parked = run.due and min(run.due, self.now), run.parked and min(run.parked, self.now)
+                run.capped = None
 
     def tidy(self) -> None:
         for name in self.journeys:

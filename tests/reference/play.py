@@ -12,6 +12,7 @@ from tests.reference.engine import Engine
 from tests.reference.interpreter import Disorder, Reference
 from tests.reference.script import (
     ByHand,
+    Capped,
     Changed,
     Edited,
     Forgotten,
@@ -112,6 +113,8 @@ def _happens(side: Engine | Reference, move: Move) -> None:
             side.forget(user)
         case Tidied():
             side.tidy()
+        case Capped(caps):
+            side.cap(caps)
         case Looked():
             side.look()
         case Edited(journey) | Ruled(journey) | Switched(journey) | Removed(journey) | ByHand(journey) if not side.has(

@@ -110,6 +110,17 @@ class Tidied:
     """The job of every minute runs."""
 
 
+Cap = tuple[str, int, int]
+"""The channel, or empty for all; how many messages at most; in how many hours."""
+
+
+@dataclass(frozen=True)
+class Capped:
+    """These are the frequency caps from now on."""
+
+    caps: tuple[Cap, ...]
+
+
 @dataclass(frozen=True)
 class Passes:
     """The clock goes on; without `minutes`, to the very moment when something is due next."""
@@ -130,7 +141,7 @@ class Works:
     meanwhile: tuple["Move", ...] = ()
 
 
-Called = Looked | ByHand
+Called = Looked | ByHand | Capped
 Move = Happens | Together | Edited | Ruled | Switched | Removed | Changed | Forgotten | Tidied | Passes | Works | Called
 
 

@@ -48,6 +48,7 @@ class Message:
     to: str
     text: str
     created_at: datetime
+    counts: bool = False  # For frequency caps.
     status: str = "pending"
     sent_at: datetime | None = None
 
@@ -83,6 +84,7 @@ class Run:
     held: bool = False  # And may still say so.
     began_with: Came | None = None
     listens: tuple[str, datetime] | None = None  # It waits for that event; which counts from then on.
+    capped: datetime | None = None  # Frequency caps hold its message back until then.
     executions: dict[str, Execution] = field(default_factory=dict)
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.reference.documents import MINUTE, Version, first_of, holds
-from tests.reference.script import Answer, Document, World
+from tests.reference.script import Answer, Cap, Document, World
 from tests.reference.state import Came, Contact, Execution, Journey, Message, Name, Run
 
 SUSPECT, LETHAL = 2, 5
@@ -35,12 +35,13 @@ class Walk:
         self.answers: list[tuple[str, list[str]]] = []
         self.answered: dict[tuple[str, str], list[str]] = {}
         self.came: dict[str, list[Came]] = {}
+        self.caps: list[Cap] = []
         self.entering: list[tuple[Run, str, Document]] = []
         self.counts: Counter[tuple[str, str, str]] = Counter()  # Journey, step or "", what.
 
     def claim(self, run: Run) -> bool:
         """Take a due run as far as it goes; whether it sends."""
-        run.last = run.at
+        run.last, run.capped = run.at, None
         listens, run.listens = run.listens, None
         if run.taken:
             run.deaths += 1
@@ -198,7 +199,7 @@ class Walk:
                 self._done(run, key, "success", config.get("reason") or step["name"])
                 return self._end(run, "exited", config.get("reason") or step["name"])
             case "send_telegram":
-                return self._write(run, key, contact.columns["telegram_chat_id"], config["message"])
+                return self._write(run, key, contact.columns["telegram_chat_id"], config["message"], config)
             case "trigger_webhook":
                 return self._write(run, key, config["url"], config["data"]["text"])
         self._done(run, key, "success")
@@ -257,7 +258,7 @@ class Walk:
         self._wait(run, inside)
         return self._go(run)
 
-    def _write(self, run: Run, key: str, to: str, template: str) -> bool:
+    def _write(self, run: Run, key: str, to: str, template: str, marketing: Document | None = None) -> bool:
         """Render the step's message, and send it."""
         contact = self.contacts[run.name[0]]
         by_telegram = "://" not in to
@@ -269,10 +270,30 @@ class Walk:
             return self._skip(run, key, DEAD_CHAT)
         if not text:
             return self._fail(run, key)
-        message = Message(to, text, self.now)
+        counts = marketing is not None and not marketing.get("transactional")
+        until = self._capped_until(run.name[0]) if counts else None
+        if marketing and until and marketing.get("when_capped") == "skip":
+            return self._skip(run, key, "a frequency cap is reached")
+        if until:
+            expires = self._step(run, key).get("expires_after_minutes")
+            self._rest(run, until if expires is None else min(until, run.meant_for + MINUTE * expires + TICK))
+            run.capped = until
+            return False
+        message = Message(to, text, self.now, counts)
         self.messages.append((run.name[0], message))
         self._note(run, key, "pending", message=message)
         return self._dispatch(run)
+
+    def _capped_until(self, user: str) -> datetime | None:
+        """When each cap has room for one more message to that person; None if they all have it now."""
+        free = []
+        for channel, at_most, hours in self.caps:
+            ends = [it.created_at + 60 * hours * MINUTE for who, it in self.messages if who == user and it.counts
+                    and it.status != "failed"]  # fmt: skip
+            inside = sorted(end for end in ends if end > self.now)
+            if channel in ("", "telegram") and len(inside) >= at_most:
+                free.append(inside[len(inside) - at_most])
+        return max(free, default=None)
 
     def _dispatch(self, run: Run) -> bool:
         self._arrive(run)

@@ -11,6 +11,7 @@ from tests.reference.script import (
     DIES_AT,
     SEGMENTS,
     ByHand,
+    Capped,
     Changed,
     Edited,
     Forgotten,
@@ -76,6 +77,13 @@ CHANGES = st.lists(
 CONDITIONS = LEAVES | st.builds(lambda it: {"not": it}, LEAVES) | st.builds(
     lambda word, parts: {word: parts}, st.sampled_from(["all", "any"]), st.lists(LEAVES, min_size=1, max_size=2)
 )  # fmt: skip
+CAPS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "telegram", "telegram", "email"]), st.sampled_from([1, 1, 2]), st.sampled_from([1, 24])
+    ),
+    max_size=2,
+    unique_by=lambda cap: (cap[0], cap[2]),
+).map(tuple)
 SPIRITS = ("calm", "deadly", "restless", "restless")
 RARELY, OFTEN = st.sampled_from([False] * 6 + [True]), st.sampled_from([False, True, True])
 DELAYS = st.sampled_from([0, 0, 0, 0, 5, 60, 1440])
@@ -96,9 +104,10 @@ COMES = [
     "forget",
     "remove",
     "tidy",
+    "cap",
     *CALLS,
 ]
-MEANWHILE = ["look", "hand", "switch", "switch", "switch", "edit", "edit", "rule", "change", "forget", "event"]
+MEANWHILE = ["look", "hand", "switch", "switch", "switch", "edit", "edit", "rule", "change", "forget", "event", "cap"]
 HOURS = st.sampled_from(["02:30", "09:00", "13:00"])
 BORN = st.sampled_from([None, "1990-03-28", "1990-03-29", "1985-10-24", "1985-10-25", "1991-06-01", "1991-06-02"])
 """In the days after worlds begin."""
@@ -115,10 +124,16 @@ def worlds(draw: Draw) -> World:
         start=draw(st.sampled_from(STARTS)),
         people=people,
         journeys=tuple(deepcopy(list(journeys.values()))),
-        moves=(draw(arrivals(journeys)), *draw(moves(journeys, draw(st.sampled_from(SPIRITS))))),
+        moves=(*draw(caps()), draw(arrivals(journeys)), *draw(moves(journeys, draw(st.sampled_from(SPIRITS))))),
         troubles=draw(st.dictionaries(st.sampled_from(KEYS), TROUBLES, min_size=2, max_size=5)),
         minutes_to_send=draw(st.sampled_from([0, 0, 1, 20])),
     )
+
+
+@st.composite
+def caps(draw: Draw) -> list[Move]:
+    """Half of the worlds begin with caps."""
+    return [Capped(draw(CAPS))] if draw(st.booleans()) else []
 
 
 @st.composite
@@ -236,7 +251,8 @@ def configs(draw: Draw, kind: str, place: str) -> dict[str, Any]:
             return {"journey": "J1"} | ({"metadata": {"plan": plan}} if plan else {})
         case "send_telegram":
             # The second is empty, and so fails, for those without a plan.
-            return {"message": draw(st.sampled_from([text, text, text, "{{ user.plan }}"]))}
+            config = {"message": draw(st.sampled_from([text, text, text, "{{ user.plan }}"]))}
+            return config | draw(st.sampled_from([{}, {}, {"when_capped": "skip"}, {"transactional": True}]))
         case "trigger_webhook":
             return {"url": f"https://example.com/{place}", "data": {"text": text}}
         case "schedule_next":
@@ -329,6 +345,8 @@ def outside(draw: Draw, journeys: dict[str, Step], kinds: list[str] = COMES) -> 
             return Switched(name, journeys[name]["is_active"])
         case "remove" if draw(RARELY):
             return Removed(name)
+        case "cap":
+            return Capped(draw(CAPS))
         case "tidy":
             return Tidied()
         case "look":
