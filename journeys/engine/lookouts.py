@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DataError, transaction
 
 from journeys.actions.base import ConfigError
 from journeys.engine.flows import lock_journeys
 from journeys.engine.sql import execute, query
 from journeys.engine.triggers import parse_trigger
-from journeys.models import Journey, Lookout
+from journeys.models import Journey, Lookout, Segment
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def each(
     for journey in watched(kind):
         try:
             _one(journey, rule(journey.config), look, now)
-        except Exception:  # As in detect: one journey's trouble is not the others'.
+        except (DataError, Segment.DoesNotExist):  # One journey's trouble is not the others'.
             logger.exception("a lookout failed", extra={"journey": str(journey.id)})
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import DataError, connection
 
 from journeys.engine.audience import audience, roomy
 from journeys.engine.flows import lock_journeys
@@ -68,7 +68,7 @@ def look(now: datetime) -> None:
             continue
         try:
             note(segment.id, journeys[segment.name], now)
-        except Exception:  # One segment's trouble is not the others'.
+        except DataError:  # One segment's trouble is not the others'.
             logger.exception("a segment's members could not be noted", extra={"segment": str(segment.id)})
 
 

@@ -10,10 +10,11 @@ from django.db import connection
 from journeys.authoring.document import DocumentError
 from journeys.authoring.publish import patch_journey, set_active
 from journeys.authoring.segments import SegmentBody, SegmentInUse, change_segment, create_segment, delete_segment
-from journeys.engine import rounds
+from journeys.engine import intakes, rounds
 from journeys.engine.contacts import delete_contact, upsert_contact
 from journeys.engine.cycle import work
 from journeys.engine.ingest import Incoming, ingest
+from journeys.engine.intakes import take_in
 from journeys.models import Event, Intake, IntakeContact, Journey, Segment, SegmentMember, UserJourney
 from tests.factories import make_contact, make_journey
 
@@ -210,6 +211,28 @@ def test_a_look_asks_the_same_number_of_queries_for_one_and_for_many(django_asse
         plan(f"u{number}", "gold")
     with django_assert_num_queries(len(single)):
         assert len(look(4)) == 40
+
+
+def test_who_was_being_taken_in_when_a_worker_died_is_taken_in_by_another(monkeypatch: pytest.MonkeyPatch):
+    make_segment()
+    starts_with()
+    look(1)
+    for number in range(7):
+        plan(f"u{number}", "gold")
+    rounds.look(NOW + 2 * MINUTE)
+    take_in(lambda: NOW + 2 * MINUTE, limit=3)
+    ingested = intakes.ingest
+
+    def die(*arguments: Any) -> None:
+        ingested(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(intakes, "ingest", die)
+        take_in(lambda: NOW + 2 * MINUTE, limit=3)
+    assert len(entered()) == 3
+    assert len(look(3)) == 7
+    assert Event.objects.count() == 7
 
 
 @pytest.mark.django_db(transaction=True)
