@@ -29,7 +29,7 @@ class Vocabulary:
     @property
     def contact_fields(self) -> tuple[str, ...]:
         """Those of the fields that need no event."""
-        return tuple(name for name in self.fields if not name.startswith("event."))
+        return tuple(name for name in self.fields if name != "segments" and not name.startswith("event."))
 
     def choices(self, what: str) -> list[tuple[str, str]]:
         """What there is to choose from: `journey`, `segment`, or the templates of that channel."""
@@ -61,7 +61,7 @@ def vocabulary() -> Vocabulary:
     for channel, name in MessageTemplate.objects.values_list("channel", "name"):
         templates.setdefault(channel, []).append(name)
     return Vocabulary(
-        fields=(*attributes, "tags", *columns, *events),
+        fields=(*attributes, "tags", "segments", *columns, *events),
         attributes=attributes,
         events=tuple(sorted(names)),
         journeys=tuple((str(key), name) for key, name in Journey.objects.order_by("name").values_list("id", "name")),

@@ -150,7 +150,7 @@ def _condition() -> dict[str, Any]:
 
 def _segment_condition() -> dict[str, Any]:
     """The same over contacts, without an event, and with counts of events."""
-    leaves = [*_leaves(r"user$|event(\.|$)"), _count()]
+    leaves = [*_leaves(r"user$|segments$|event(\.|$)"), _count()]
     return {"title": "SegmentCondition", "anyOf": [*leaves, *_groups(SEGMENT_CONDITION)]}
 
 
@@ -161,7 +161,7 @@ def _groups(inner: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _count() -> dict[str, Any]:
     """How often somebody did something. What is asked of the event nests no further here than a group."""
-    leaves = _leaves(r"event$|(user|tags)(\.|$)")
+    leaves = _leaves(r"event$|(user|tags|segments)(\.|$)")
     many = {"type": "array", "items": {"anyOf": leaves}, "minItems": 1}
     count = _closed(
         {

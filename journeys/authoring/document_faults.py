@@ -1,7 +1,7 @@
 """What is wrong with a journey as written, beyond its shape: each fault with its path."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from journeys.authoring.starts import ids_of
 from journeys.authoring.templates import missing_templates
 from journeys.engine.triggers import parse_trigger, unwrap
 from journeys.logic import json_values
-from journeys.logic.conditions import ConditionError, validate
+from journeys.logic.conditions import ConditionError, segments_in, validate
 from journeys.logic.flow import MAX_LANE_DEPTH
 from journeys.logic.hours import Hours, Span
 from journeys.models import Segment
@@ -39,10 +39,33 @@ def faults_of(written: JourneyBody) -> list[Fault]:
     return faults or [*_template_faults(steps), *_start_faults(steps), *_segment_faults(written)]
 
 
+def segments_of(definition: Mapping[str, Any]) -> set[str]:
+    """The segments that a journey names, in its trigger and in its conditions."""
+    name = definition["trigger_config"].get("segment")
+    return {*segments_in(definition), *([name] if name else [])}
+
+
 def _segment_faults(written: JourneyBody) -> Iterator[Fault]:
-    name = written.trigger_config.get("segment")
-    if name and not Segment.objects.filter(name=name).exists():
+    named = segments_of(document := written.model_dump())
+    if not named:
+        return
+    absent = named - set(Segment.objects.filter(name__in=named).values_list("name", flat=True))
+    if (name := document["trigger_config"].get("segment")) in absent:
         yield Fault("trigger_config.segment", f"there is no segment {name!r:.110}")
+    yield from _named_in_conditions(document, "", absent)
+
+
+def _named_in_conditions(value: Any, at: str, absent: Collection[str]) -> Iterator[Fault]:
+    """The places where conditions name segments that there are not."""
+    match value:
+        case {"field": "segments", "value": str() as name} if name in absent:
+            yield Fault(json_values.join(at, "value"), f"there is no segment {name!r:.110}")
+        case dict():
+            for key, inner in value.items():
+                yield from _named_in_conditions(inner, json_values.join(at, key), absent)
+        case list():
+            for index, inner in enumerate(value):
+                yield from _named_in_conditions(inner, f"{at}[{index}]", absent)
 
 
 def journeys_named(written: JourneyBody) -> dict[str, UUID]:

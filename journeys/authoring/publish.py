@@ -24,11 +24,12 @@ from journeys.authoring.document import (
     export,
     parse,
 )
+from journeys.authoring.document_faults import segments_of
 from journeys.authoring.faults import Fault
 from journeys.authoring.rules import rules_of
 from journeys.authoring.starts import faults_of_starts, keep_if_started
 from journeys.engine import wake
-from journeys.engine.audience import hold_segment
+from journeys.engine.audience import hold_segments
 from journeys.engine.inside import delete_runs, look_again
 from journeys.engine.parking import park, unpark
 from journeys.engine.triggers import started_by
@@ -217,7 +218,7 @@ def _publish(journey: Journey, by: User | None, now: datetime) -> tuple[UUID, ..
     live = journey.live_version
     if live is not None and not _differs(live.definition, new):
         return ()
-    if faults := [*faults_of_starts(journey.id, new), *_segment_faults(journey)]:
+    if faults := [*faults_of_starts(journey.id, new), *_segment_faults(new)]:
         raise DocumentError(faults)
     journey.live_version = JourneyVersion.objects.create(
         id=new_id(now),
@@ -233,10 +234,10 @@ def _publish(journey: Journey, by: User | None, now: datetime) -> tuple[UUID, ..
     return _retimed(live.definition, new) if live is not None else ()
 
 
-def _segment_faults(journey: Journey) -> Iterator[Fault]:
-    name = journey.trigger_config.get("segment")
-    if name and not hold_segment(name):
-        yield Fault("trigger_config.segment", f"there is no segment {name!r:.110}")
+def _segment_faults(new: Mapping[str, Any]) -> Iterator[Fault]:
+    named = segments_of(new)
+    for name in sorted(named - hold_segments(named)) if named else ():
+        yield Fault("", f"the segment {name!r:.110} was deleted meanwhile")
 
 
 def _trigger_event(journey: Journey) -> str | None:

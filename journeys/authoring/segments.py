@@ -1,12 +1,13 @@
 """Every change of a segment, in one place. What a journey uses is not renamed or deleted under it."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet, Value
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from journeys.authoring.bodies import PRINTABLE
@@ -17,6 +18,7 @@ from journeys.logic.condition_values import ConditionError
 from journeys.logic.event_counts import validate_segment
 from journeys.models import Journey, Segment
 from journeys.models.ids import new_id
+from journeys.models.sql_values import question
 
 FIELDS = ("name", "description", "condition")
 MAX_DEPTH = 30
@@ -92,8 +94,10 @@ def delete_segment(segment_id: UUID) -> None:
 
 
 def journeys_using(name: str) -> QuerySet[Journey]:
-    """Those whose trigger names the segment."""
-    return Journey.objects.filter(trigger_config__segment=name).order_by("name")
+    """Those whose trigger names the segment, or a condition of theirs."""
+    in_conditions = f'$.** ? (@.field == "segments" && @.value == {json.dumps(name)})'
+    found = question("jsonb_path_exists($1, $2::jsonpath)", F("live_version__definition"), Value(in_conditions))
+    return Journey.objects.filter(Q(trigger_config__segment=name) | Q(found)).order_by("name")
 
 
 def _locked(segment_id: UUID) -> Segment:

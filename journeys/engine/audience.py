@@ -1,6 +1,6 @@
 """Asking for all contacts of whom a condition holds, with patience and memory for a million of them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -37,9 +37,10 @@ def size(condition: Any, now: datetime, seconds: float = SHOWN_WITHIN) -> int:
         return audience(condition, now).count()
 
 
-def hold_segment(name: str) -> bool:
-    """Whether there is a segment of this name; until the transaction ends, it is not renamed or deleted."""
-    return bool(query("SELECT 1 FROM segments WHERE name = %s FOR KEY SHARE", [name]))
+def hold_segments(names: Collection[str]) -> set[str]:
+    """Those of the names that segments have; until the transaction ends, they are not renamed or deleted."""
+    rows = query("SELECT name FROM segments WHERE name = ANY(%s) ORDER BY id FOR KEY SHARE", [list(names)])
+    return {name for (name,) in rows}
 
 
 @contextmanager

@@ -121,7 +121,7 @@ def _claim(which: str, order: str, parameters: dict[str, Any], lease: Lease | No
         if not locked:
             return Claimed((), NO_LEASE)
         lease = lease or new_lease()
-        loaded = load(locked, people, journeys, targets=lock_targets(journeys))
+        loaded = load(locked, people, journeys, now, targets=lock_targets(journeys))
         caps.look(loaded, now)
         decisions = [_decide(row, loaded, number, now) for number, row in enumerate(locked)]
         hold(decisions, now)

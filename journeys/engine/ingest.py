@@ -18,7 +18,7 @@ from journeys.engine.enroll import Entry, enroll
 from journeys.engine.flows import LiveJourney, flows_of, lock_triggered
 from journeys.engine.lease import limit_idling
 from journeys.engine.people import COLUMNS as PERSON_COLUMNS
-from journeys.engine.people import Person, add_tags, by_user_id, person_of
+from journeys.engine.people import Person, add_segments, add_tags, by_user_id, person_of
 from journeys.engine.sql import execute, insert, pipelined, query, uuids
 from journeys.engine.waking import wake_waiting
 from journeys.logic.flow import Flow
@@ -230,6 +230,8 @@ def _start(fresh: Mapping[int, _Event], live: Mapping[UUID, LiveJourney], now: d
             by_name.setdefault(flow.started_by, []).append((journey, flow))
     if any(flow.admission_reads_tags for candidates in by_name.values() for _, flow in candidates):
         add_tags({event.person.id: event.person for event in fresh.values()})
+    if segments := frozenset().union(*(flow.admission_segments for flows in by_name.values() for _, flow in flows)):
+        add_segments({event.person.id: event.person for event in fresh.values()}, segments, now)
     entries = [(event, entry) for event in fresh.values() for entry in _entries(event, by_name, now)]
     for (event, entry), started in zip(entries, enroll([entry for _, entry in entries], now), strict=True):
         if started:

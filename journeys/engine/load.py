@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from journeys.actions.base import Outgoing, TemplateText
 from journeys.actions.registry import ACTIONS
 from journeys.engine.decision import Awaited, Heard, Past, Run, Target
 from journeys.engine.flows import LiveJourney, flows_of
-from journeys.engine.people import Person, add_devices, add_tags
+from journeys.engine.people import Person, add_devices, add_segments, add_tags
 from journeys.engine.sql import query, transpose, uuids
 from journeys.logic.facts import Lazy
 from journeys.logic.flow import Flow
@@ -76,20 +77,25 @@ def load(
     rows: Sequence[LockedRun],
     people: Mapping[UUID, Person],
     journeys: Mapping[UUID, LiveJourney],
+    now: datetime,
     *,
     whole_past: Collection[UUID] = (),
     messages: Mapping[UUID, Outgoing] | None = None,
     targets: Mapping[UUID, Target | None] | None = None,
 ) -> Loaded:
-    """Runs with their flows, tags, devices and past. The past is read for those whose pointer doesn't say it all:
-    a retry, a dead lease, a wait, another version, and those named in `whole_past`. `messages` are at hand
-    already, `targets` the journeys that they may start."""
+    """Runs with their flows, tags, segments, devices and past.
+
+    The past is read for those whose pointer doesn't say it all: a retry, a dead lease, a wait, another version, and
+    those named in `whole_past`. `messages` are at hand already, `targets` the journeys that they may start.
+    """
     versions = {row.version_id for row in rows} | {journeys[row.journey_id].version_id for row in rows}
     flows = flows_of(versions)
     compiled = [flow for flow in flows.values() if isinstance(flow, Flow)]
     actions = [ACTIONS[kind] for kind in {kind for flow in compiled for kind in flow.action_types}]
     if any(flow.conditions_read_tags for flow in compiled) or any(action.needs_tags for action in actions):
         add_tags(people)
+    if segments := frozenset().union(*(flow.segments for flow in compiled)):
+        add_segments(people, segments, now)
     if any(action.needs_devices for action in actions):
         add_devices(people)
     runs = [_run(row, people, journeys, targets or {}) for row in rows]

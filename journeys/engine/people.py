@@ -17,6 +17,8 @@ from journeys.logic.attributes import changed
 from journeys.logic.caps import Sent
 from journeys.logic.effects import ApplyTag, ChangeAttribute, InsideEffect, MarkChatDead, RemoveTag
 from journeys.logic.facts import ContactFacts, Facts, Lazy
+from journeys.models import Contact, Segment
+from journeys.models.matching import matches
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class Person:
     tags: frozenset[str] = frozenset()
     sent: tuple[Sent, ...] = ()
     """The messages that count for frequency caps; read where there are caps."""
+    segments: frozenset[str] = frozenset()
     devices: list[DeviceView] = field(default_factory=list)
 
     @property
@@ -85,7 +88,7 @@ class Person:
 
     def facts_of(self, event: Mapping[str, Any], metadata: Mapping[str, Any], now: datetime) -> Facts:
         """The same, of an event as `event_mapping` makes it."""
-        return Facts(user=self.user, event=event, metadata=metadata, tags=self.tags, now=now)
+        return Facts(user=self.user, event=event, metadata=metadata, tags=self.tags, now=now, segments=self.segments)
 
 
 def lock_people(ids: Collection[UUID]) -> dict[UUID, Person]:
@@ -121,6 +124,14 @@ def add_tags(people: Mapping[UUID, Person]) -> None:
         tags.setdefault(contact_id, set()).add(name)
     for contact_id, names in tags.items():
         people[contact_id].tags = frozenset(names)
+
+
+def add_segments(people: Mapping[UUID, Person], names: Collection[str], now: datetime) -> None:
+    """Ask who of them is in these segments now, in one query a segment."""
+    for segment in Segment.objects.filter(name__in=names):
+        inside = Contact.objects.filter(matches(segment.condition, now, list(people)), id__in=list(people))
+        for key in inside.values_list("id", flat=True):
+            people[key].segments |= {segment.name}
 
 
 def add_devices(people: Mapping[UUID, Person]) -> None:

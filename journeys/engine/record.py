@@ -81,7 +81,7 @@ def _record(
     if len(mine) < len(keys):  # Their lease ended and another worker took them, or their contact was deleted.
         logger.warning("outcomes came too late, or a second time", extra={"count": len(keys) - len(mine)})
     sends = {key: send for key in outcomes if (send := sent[key].send) is not None}
-    loaded = load(mine, people, journeys, messages=sends, targets=lock_targets(journeys))
+    loaded = load(mine, people, journeys, now, messages=sends, targets=lock_targets(journeys))
     caps.look(loaded, now)
     for run in loaded.runs:
         run.deaths = 0  # It got somewhere: those who died before did not die of what comes now.

@@ -179,7 +179,7 @@ def _fill(batch: _Batch, now: datetime, limit: int, only: list[UUID] | None) -> 
         f"WHERE e.id = ANY(%(ids)s) AND e.replay_at IS NOT NULL AND {_of('e')} FOR NO KEY UPDATE OF e SKIP LOCKED",
         {"now": now, "ids": [row[0] for row in peeked]},
     )
-    loaded = load([LockedRun(*row[4:]) for row in rows], people, journeys, targets=lock_targets(journeys))
+    loaded = load([LockedRun(*row[4:]) for row in rows], people, journeys, now, targets=lock_targets(journeys))
     messages = outgoing(row[0] for row in rows)
     for (key, step_id, tries, *_), run in zip(rows, loaded.runs, strict=True):
         one = _Replay(key, run, step_id, _step(loaded, run, step_id), tries, messages.get(key), Decision(run))

@@ -131,6 +131,8 @@ class ScheduleConfig(TriggerConfig):
     def _about_contacts(cls, condition: dict[str, Any] | None) -> dict[str, Any] | None:
         if any(field.startswith("event.") for field in fields(condition)):
             raise ValueError("looks at an event, and a schedule has none")
+        if "segments" in fields(condition):
+            raise ValueError("names a segment: choose it beside the condition")
         return condition
 
     @model_validator(mode="after")

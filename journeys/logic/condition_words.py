@@ -43,6 +43,8 @@ def _part(part: dict[str, Any], *, alone: bool) -> str:
 
 
 def _comparison(field: str, op: str, value: Any) -> str:
+    if field == "segments":
+        return f"the contact is {'not ' if op == 'not_contains' else ''}in the segment {_value(value)}"
     name = _field_name(field)
     match op:
         case "exists":

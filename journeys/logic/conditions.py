@@ -69,6 +69,18 @@ def reads_tags(condition: Any) -> bool:
     return any(field.removeprefix("user.").split(".")[0] == "tags" for field in fields(condition))
 
 
+def segments_in(value: Any) -> frozenset[str]:
+    """The segments that conditions anywhere inside a definition name."""
+    match value:
+        case {"field": "segments", "op": _, "value": str() as name}:
+            return frozenset({name})
+        case dict():
+            return frozenset().union(*map(segments_in, value.values()))
+        case list():
+            return frozenset().union(*map(segments_in, value))
+    return frozenset()
+
+
 def _leaves(condition: Any) -> Iterator[dict[str, Any]]:
     match condition:
         case {"all": parts} | {"any": parts}:
@@ -119,6 +131,10 @@ def validate_leaf(leaf: dict[Any, Any], path: str) -> None:
     if "value" not in leaf and op != "exists":
         raise ConditionError(_join(path, "value"), "is missing")
     CHECKS[OPERATORS[op].takes](leaf.get("value", True), _join(path, "value"))
+    if leaf["field"] == "segments":
+        if op not in ("contains", "not_contains"):
+            raise ConditionError(_join(path, "op"), "must be contains or not_contains for segments")
+        CHECKS["text"](leaf["value"], _join(path, "value"))
 
 
 def _validate_field(field: Any, path: str) -> None:

@@ -62,6 +62,8 @@ def counts_events(condition: Any) -> bool:
 
 
 def _of_contacts(leaf: Mapping[str, Any], path: str) -> None:
+    if leaf.get("field") == "segments":
+        raise ConditionError(join(path, "field"), "names a segment inside a segment: say here what that one says")
     if str(leaf.get("field", "")).startswith("event."):
         raise ConditionError(join(path, "field"), "looks at an event, and a segment has none: count them with did")
 
@@ -98,5 +100,5 @@ def _of_event(leaf: dict[Any, Any], path: str) -> None:
     if "did" in leaf:
         raise ConditionError(join(path, "did"), "stands inside another count: say it beside that one")
     validate_leaf(leaf, path)
-    if leaf["field"].split(".")[0] in ("user", "tags"):
+    if leaf["field"].split(".")[0] in ("user", "tags", "segments"):
         raise ConditionError(join(path, "field"), "looks at the contact, and this is about the event: say it beside it")

@@ -93,6 +93,7 @@ class Facts:
     metadata: Mapping[str, Any]
     tags: frozenset[str]
     now: datetime
+    segments: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.now.tzinfo is None:
@@ -101,7 +102,8 @@ class Facts:
     def look_up(self, path: str) -> Any:
         """What a dotted path names, or MISSING. A JSON null is missing too.
 
-        `user.*` is the contact, `event.*` the event, `tags` (or `user.tags`) the sorted list of tags; any
+        `user.*` is the contact, `event.*` the event, `tags` (or `user.tags`) the sorted list of tags, `segments` those
+        segments that the journey asks for and the contact is in; any
         other path is looked for in the metadata, then in the contact's attributes.
         """
         return finder(path)(self)
@@ -113,6 +115,8 @@ def finder(path: str) -> Callable[[Facts], Any]:
     match segments:
         case ["tags"] | ["user", "tags"]:
             return lambda facts: sorted(facts.tags)
+        case ["segments"]:
+            return lambda facts: sorted(facts.segments)
         case ["tags", *_] | ["user", "tags", *_]:
             return lambda facts: MISSING
         case ["user", *rest]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from journeys.logic.conditions import Predicate, reads_tags
+from journeys.logic.conditions import Predicate, reads_tags, segments_in
 from journeys.logic.conditions import compile as compile_condition
 from journeys.logic.effects import ScheduleNext
 from journeys.logic.entry import Entrance, compile_entrance
@@ -105,6 +105,8 @@ class Flow:
         started_by: str = "",
         entrance: Entrance,
         admission_reads_tags: bool = True,
+        admission_segments: frozenset[str] = frozenset(),
+        segments: frozenset[str] = frozenset(),
         conditions_read_tags: bool = True,
     ) -> None:
         self.steps = tuple(steps)
@@ -114,6 +116,7 @@ class Flow:
         self.admits = admits
         self.entrance = entrance
         self.admission_reads_tags = admission_reads_tags
+        self.admission_segments, self.segments = admission_segments, segments
         self.conditions_read_tags = conditions_read_tags
         self._places: dict[UUID, _Place] = {}
         self._find_places(self.steps, None)
@@ -177,6 +180,8 @@ def compile_flow(
         started_by=definition["trigger_config"].get("event", "") if definition["trigger_type"] == "event" else "",
         entrance=compile_entrance(definition),
         admission_reads_tags=reads_tags(condition),
+        admission_segments=segments_in(condition),
+        segments=segments_in(definition),
         conditions_read_tags=any(map(reads_tags, _conditions(definition["steps"]))),
     )
 

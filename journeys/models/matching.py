@@ -5,9 +5,10 @@ missing. It can count events, though (journeys.logic.event_counts). Every part i
 `not` means the same as in Python.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import DateTimeField, Exists, F, JSONField, OuterRef, Q, Value
@@ -37,27 +38,34 @@ INSTANT_COLUMNS = ("created_at", "last_event_at")
 SYMBOLS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
-def matches(condition: Any, now: datetime) -> Q:
-    """The contacts for whom `condition` holds at `now`, for `Contact.objects.filter`. Garbage matches nobody."""
+def matches(condition: Any, now: datetime, among: Collection[UUID] | None = None) -> Q:
+    """The contacts for whom `condition` holds at `now`, for `Contact.objects.filter`. Garbage matches nobody.
+
+    `among` says of which few contacts it is asked: only their events are counted.
+    """
     try:
         validate_counting(condition)
     except ConditionError:
         return NEVER
-    return _node(condition, now, _of_contact) if condition else ALWAYS
+    return (
+        _node(condition, now, _of_contact, ALWAYS if among is None else Q(contact_id__in=among))
+        if condition
+        else ALWAYS
+    )
 
 
-def _node(node: dict[str, Any], now: datetime, leaf: "Leaf") -> Q:
+def _node(node: dict[str, Any], now: datetime, leaf: "Leaf", whose: Q = ALWAYS) -> Q:
     match node:
         case {"all": parts}:
-            return Q(*(_node(part, now, leaf) for part in parts), _connector=Q.AND)
+            return Q(*(_node(part, now, leaf, whose) for part in parts), _connector=Q.AND)
         case {"any": parts}:
-            return Q(*(_node(part, now, leaf) for part in parts), _connector=Q.OR)
+            return Q(*(_node(part, now, leaf, whose) for part in parts), _connector=Q.OR)
         case {"not": part}:
-            return ~_node(part, now, leaf)
+            return ~_node(part, now, leaf, whose)
         case {"did": name, "op": op, "value": times}:
             where = _node(node["where"], now, _of_event) if node.get("where") else ALWAYS
             since = _shift(now, -node["within_days"]) if "within_days" in node else None
-            return did(name, op, int(times), since, where)
+            return did(name, op, int(times), since, where & whose)
     return leaf(node["field"], node["op"], node.get("value", True), now)
 
 
@@ -72,7 +80,7 @@ def _of_contact(field: str, op: str, value: Any, now: datetime) -> Q:
             return _InstantColumn(name).answer(op, value, now)
         case ("user", name) if name in CONTACT_COLUMNS:
             return _TextColumn(name).answer(op, value, now)
-        case ("event" | "tags", *_) | ("user", "tags", *_):
+        case ("event" | "tags", *_) | ("user", "tags", *_) | ("segments",):
             return _missing(op, value)
         case ("user", name, *_) if name in CONTACT_COLUMNS:
             return _missing(op, value)

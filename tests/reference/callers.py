@@ -44,6 +44,11 @@ class Callers(Walk):
         for name in SEGMENTS:
             self._look_at_segment(name, [it for it in on if it.trigger == "segment" and it.config["segment"] == name])
 
+    def look_around(self) -> None:
+        """Workers ask once a batch who is in which segment."""
+        for user, contact in self.contacts.items():
+            contact.segments = [name for name in SEGMENTS if self._is_in(user, SEGMENTS[name])]
+
     def by_hand(self, name: str, users: Iterable[str]) -> None:
         journey = self.journeys[name]
         if journey.trigger == "manual" and journey.on:

@@ -207,6 +207,7 @@ class Reference(Callers):
             # Once there is nothing else to do, those that workers died with are taken, one after the other.
             among_suspects = bool(suspects) and (among_suspects or not ordinary)
             batch = self._claimed(suspects, 1, turns) if among_suspects else self._claimed(ordinary, limit, turns)
+            self.look_around()
             sending, number = [run for run in batch if self.claim(run)], 0
             self.let_in()
             while sending:
@@ -221,6 +222,7 @@ class Reference(Callers):
                     among_suspects = False
                     break
                 left = [run for run in sending if self.runs.get(run.name) is run]
+                self.look_around()
                 sending = [run for run in self._in_turn(left, turns) if self.record(run, outcomes[run.name])]
                 self.let_in()
         for run in self.runs.values():

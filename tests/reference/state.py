@@ -31,6 +31,7 @@ class Contact:
     columns: dict[str, str] = field(default_factory=lambda: {"telegram_chat_id": "", "timezone": ""})
     attributes: dict[str, Any] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)
+    segments: list[str] = field(default_factory=list)  # As workers found them when they took the last batch.
     chat_is_dead: bool = False
 
 

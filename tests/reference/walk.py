@@ -332,7 +332,7 @@ class Walk:
         return False
 
     def _facts(self, contact: Contact, properties: Mapping[str, Any]) -> dict[str, Any]:
-        own = {"tags": sorted(contact.tags), **contact.attributes, **properties}
+        own = {"tags": sorted(contact.tags), "segments": contact.segments, **contact.attributes, **properties}
         event = {f"event.{name}": value for name, value in properties.items()}
         return own | event | {f"user.{name}": value for name, value in contact.attributes.items()}
 

@@ -77,6 +77,8 @@ CHANGES = st.lists(
 CONDITIONS = LEAVES | st.builds(lambda it: {"not": it}, LEAVES) | st.builds(
     lambda word, parts: {word: parts}, st.sampled_from(["all", "any"]), st.lists(LEAVES, min_size=1, max_size=2)
 )  # fmt: skip
+IN_SEGMENT = st.sampled_from([{"field": "segments", "op": "contains", "value": name} for name in sorted(SEGMENTS)])
+IN_STEPS = CONDITIONS | CONDITIONS | IN_SEGMENT | st.builds(lambda it: {"not": it}, IN_SEGMENT)
 CAPS = st.lists(
     st.tuples(
         st.sampled_from(["", "telegram", "telegram", "email"]), st.sampled_from([1, 1, 2]), st.sampled_from([1, 24])
@@ -202,7 +204,7 @@ def steps(draw: Draw, journey: str, keys: list[str], depth: int) -> Step:
     step = {"key": key, "name": key, "action_type": kind, "action_config": draw(configs(kind, f"{journey}/{key}"))}
     step |= {"delay_minutes": draw(DELAYS)}
     if draw(RARELY):
-        step["condition"] = draw(CONDITIONS)
+        step["condition"] = draw(IN_STEPS)
     if draw(RARELY):
         step["on_failure"] = "stop"
     if draw(RARELY) or draw(RARELY):
@@ -231,7 +233,7 @@ def lanes(draw: Draw, kind: str, journey: str, keys: list[str], depth: int) -> l
         if kind == "ab_split":
             lane["weight"] = draw(st.integers(1, 3))
         elif lane is not found[-1] or draw(st.booleans()):
-            lane["condition"] = draw(CONDITIONS)
+            lane["condition"] = draw(IN_STEPS)
     return found
 
 
@@ -270,7 +272,7 @@ def waits(draw: Draw) -> dict[str, Any]:
     if draw(RARELY):
         config["since"] = "journey_start"
     if draw(RARELY) or draw(RARELY):
-        config["condition"] = draw(CONDITIONS)
+        config["condition"] = draw(IN_STEPS)
     return config
 
 
