@@ -103,24 +103,25 @@ def ingest(events: Sequence[Incoming], now: datetime) -> list[Answer]:
 
 
 def _lock_contacts(user_ids: set[str], now: datetime) -> dict[str, Person]:
-    """Lock the contacts, and those made that are unknown. One with a tombstone is not made."""
-    people = _lock_known(user_ids)
-    if unknown := user_ids - people.keys():
-        people |= _make_contacts(unknown, now)
-    return people
+    """Lock the contacts, made first where they are unknown. One with a tombstone is not made.
 
-
-def _lock_known(user_ids: Collection[str]) -> dict[str, Person]:
+    Nobody is locked before: whoever waits here for another's new contact must hold nothing that this one may want.
+    """
+    known = query("SELECT user_id FROM contacts WHERE user_id = ANY(%s)", [list(user_ids)])
+    unknown = user_ids - {user_id for (user_id,) in known}
+    made = _make_contacts(unknown, now) if unknown else set()
     rows = query(
         f"SELECT {PERSON_COLUMNS} FROM contacts WHERE user_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
         [list(user_ids)],
     )
-    return by_user_id(person_of(row) for row in rows)
+    people = by_user_id(person_of(row) for row in rows)
+    if gone := _buried(made):
+        execute("DELETE FROM contacts WHERE user_id = ANY(%s)", [sorted(gone)])
+    return {user_id: person for user_id, person in people.items() if user_id not in gone}
 
 
-def _make_contacts(user_ids: Collection[str], now: datetime) -> dict[str, Person]:
-    """Make these contacts and lock them; somebody else may make them at the same moment."""
-    hashes = {hash_user_id(user_id): user_id for user_id in user_ids}
+def _make_contacts(user_ids: Collection[str], now: datetime) -> set[str]:
+    """Make these contacts; which of them are new. Somebody else may make some at the same moment."""
     made = insert(
         "contacts",
         {
@@ -129,17 +130,19 @@ def _make_contacts(user_ids: Collection[str], now: datetime) -> dict[str, Person
             "updated_at": "timestamptz",
         },
         [(new_id(now), user_id, "", "", "", "", {}, False, now, now) for user_id in sorted(user_ids)],
-        "ON CONFLICT DO NOTHING RETURNING id, user_id",
+        "ON CONFLICT DO NOTHING RETURNING user_id",
     ).rows  # fmt: skip
-    people = _lock_known(user_ids)
-    if made:
-        # Looked at after our insert, which waited for any deletion under way: its tombstone is visible now.
-        buried = query("SELECT user_id_hash FROM contact_tombstones WHERE user_id_hash = ANY(%s)", [list(hashes)])
-        gone = {hashes[bytes(digest)] for (digest,) in buried} & {user_id for _, user_id in made}
-        if gone:
-            execute("DELETE FROM contacts WHERE user_id = ANY(%s)", [sorted(gone)])
-            people = {user_id: person for user_id, person in people.items() if user_id not in gone}
-    return people
+    return {user_id for (user_id,) in made}
+
+
+def _buried(made: Collection[str]) -> set[str]:
+    """Those of the new contacts who were deleted a while ago. Looked at after the insert, which waited for any
+    deletion under way: its tombstone is visible now."""
+    if not made:
+        return set()
+    hashes = {hash_user_id(user_id): user_id for user_id in made}
+    buried = query("SELECT user_id_hash FROM contact_tombstones WHERE user_id_hash = ANY(%s)", [list(hashes)])
+    return {hashes[bytes(digest)] for (digest,) in buried}
 
 
 def _sort_out(

@@ -64,6 +64,17 @@ def test_an_event_that_comes_while_its_journey_is_published_starts_the_new_versi
     assert UserJourney.objects.get().version_id == Journey.objects.get().live_version_id
 
 
+def test_two_batches_that_share_a_new_contact_and_one_that_is_there_do_not_block_each_other():
+    ingest([Incoming("there", "click")], NOW)
+    with transaction.atomic():
+        ingest([Incoming("new", "click")], NOW)
+        waiting = meanwhile(lambda: ingest([Incoming("there", "click"), Incoming("new", "click")], NOW))
+        answers = waiting.__enter__()
+        ingest([Incoming("there", "click")], NOW)
+    waiting.__exit__(None, None, None)
+    assert [answer.status for answer in answers[0]] == ["accepted", "accepted"]
+
+
 def test_a_trigger_that_is_changed_meanwhile_counts_as_it_is_after_the_change():
     journey = make_journey("Edited", [tag("a")], now=NOW)
     with transaction.atomic():
