@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,9 @@ from tests.factories import make_journey
 SECONDS = 4
 PEOPLE = [f"u{number}" for number in range(40)]
 GIFT = {"name": "Gift", "action_type": "grant_reward", "action_config": {"reward_type": "points", "value": 1}}
+PLUS = {"changes": [{"op": "increment", "attribute": "count", "value": 1}]}
+COUNT = {"name": "Count", "action_type": "update_contact", "action_config": PLUS}
+MORE = {"name": "More", "action_type": "start_journey", "action_config": {"journey": "More"}}
 HOOK = {"name": "Hook", "action_type": "trigger_webhook", "action_config": {"url": "http://127.0.0.1:1/"}}
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,8 +58,9 @@ def hammer(*acts: Callable[[random.Random], Any]) -> list[Exception]:
 
 def test_everything_at_once(settings):
     settings.WEBHOOK_SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLHsw"]  # HOOK's address is refused: dead letters.
+    make_journey("More", [COUNT], trigger_type="upgrade", now=timezone.now())
     journeys = [
-        make_journey(f"J{number}", [tag("a"), HOOK, GIFT, tag("b")], now=timezone.now(), priority=number)
+        make_journey(f"J{number}", [tag("a"), HOOK, COUNT, MORE, GIFT, tag("b")], now=timezone.now(), priority=number)
         for number in range(3)
     ]
 
@@ -63,9 +68,9 @@ def test_everything_at_once(settings):
         return Journey.objects.get(id=chance.choice(journeys).id)
 
     def edit(chance: random.Random) -> None:
-        steps = [tag("a"), HOOK, GIFT, tag("b"), tag("c")]
+        steps = [tag("a"), HOOK, COUNT, MORE, GIFT, tag("b"), tag("c")]
         journey = some(chance)
-        document = parse({**export(journey), "steps": chance.sample(steps, chance.randint(2, 5))})
+        document = parse({**export(journey), "steps": chance.sample(steps, chance.randint(2, 7))})
         save_journey(journey.id, document, None, timezone.now())
         time.sleep(0.02)
 
@@ -115,3 +120,14 @@ def test_everything_at_once(settings):
     assert min(counted(What.FAILED, steps=True).values(), default=0) >= 0
     rewarded = StepExecution.objects.filter(step__name="Gift", status="success").values_list("id", flat=True)
     assert set(rewarded) == set(Reward.objects.values_list("execution_id", flat=True))
+    counted_steps = Counter(
+        StepExecution.objects.filter(step__name="Count", status="success").values_list(
+            "user_journey__contact__user_id", flat=True
+        )
+    )
+    assert counted_steps == Counter(
+        {
+            user_id: attributes.get("count", 0)
+            for user_id, attributes in Contact.objects.values_list("user_id", "attributes")
+        }
+    )
