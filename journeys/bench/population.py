@@ -8,7 +8,7 @@ from django.db import connection
 
 from journeys.authoring.document import parse
 from journeys.authoring.publish import create_journey
-from journeys.models import Journey
+from journeys.models import Contact, Journey
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -84,6 +84,19 @@ def runs(of: Journey, prefix: str, first_due: datetime, spread: timedelta = time
             "prefix": prefix,
         },
     )  # fmt: skip
+
+
+def let_wait(event: str) -> None:
+    """Let all runs wait for that event, since an hour."""
+    _execute(
+        "UPDATE user_journeys SET awaits_event = %(event)s, listens_from = %(since)s",
+        {"event": event, "since": START - timedelta(hours=1)},
+    )
+
+
+def user_ids(prefix: str) -> list[str]:
+    """Those contacts, in no order."""
+    return list(Contact.objects.filter(user_id__startswith=prefix).order_by("?").values_list("user_id", flat=True))
 
 
 def _execute(statement: str, parameters: Mapping[str, Any]) -> None:

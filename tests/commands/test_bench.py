@@ -52,6 +52,11 @@ def test_engine_and_referee_really_took_each_step(figures: dict[str, Any]):
     assert figures["naive"]["details"]["executions_written"] == SIZES.rounds * (SIZES.runs + SIZES.naive_runs)
 
 
+def test_everybody_went_all_the_way_through_the_flow_and_each_awaited_event_woke_its_run(figures: dict[str, Any]):
+    assert figures["flow"]["details"]["executions_written"] == 2 * 12 * SIZES.runs
+    assert figures["awaited"]["details"]["runs_woken"] == SIZES.rounds * SIZES.events
+
+
 def test_every_event_started_its_run(figures: dict[str, Any]):
     assert figures["enrolment"]["details"]["runs_started"] == 2 * SIZES.rounds * SIZES.events
 
