@@ -97,8 +97,8 @@ def _field(name: str, info: FieldInfo, choices: Choices) -> forms.Field:
         case "tag":
             attrs = {"list": "known-tags", "autocomplete": "off"}
             return forms.CharField(widget=UnfoldAdminTextInputWidget(attrs=attrs), **options)
-        case "event":
-            attrs = {"list": "known-events", "autocomplete": "off"}
+        case "event" | "attribute":
+            attrs = {"list": f"known-{hint}s", "autocomplete": "off"}
             return forms.CharField(widget=UnfoldAdminTextInputWidget(attrs=attrs), **options)
         case "condition":
             return ConditionField(label=label, help_text=info.description or "")

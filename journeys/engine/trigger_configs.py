@@ -13,7 +13,10 @@ from journeys.logic.conditions import fields
 from journeys.logic.timing import WEEKDAYS
 
 EventName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
-AttributeName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f.]+$")]
+AttributeName = Annotated[
+    str,
+    Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f.]+$", json_schema_extra={"widget": "attribute"}),
+]
 
 
 class TriggerConfig(Config):
