@@ -1,4 +1,7 @@
-"""Journeys: what to say to whom, when, as a Django app. `journeys.trigger` starts them from code."""
+"""Journeys: what to say to whom, when, as a Django app.
+
+`journeys.trigger` and `journeys.report` start them from code.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -26,3 +29,20 @@ def trigger(
     from journeys.engine.inprocess import trigger
 
     return trigger(trigger_type, user_id, context, message_id, occurred_at)
+
+
+def report(
+    name: str,
+    user_id: str,
+    *,
+    message_id: str | None = None,
+    occurred_at: datetime | None = None,
+    **properties: Any,
+) -> list[UUID]:
+    """The same for an event of any name: `journeys.report("order_placed", user_id="42", amount=250)`.
+
+    It starts the journeys whose trigger is that event, and counts for segments, and for runs that wait for it.
+    """
+    from journeys.engine.inprocess import report
+
+    return report(name, user_id, properties, message_id, occurred_at)

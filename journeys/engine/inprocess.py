@@ -28,14 +28,27 @@ def trigger(
     """Start the journeys of a trigger for one person; their ids. Raises ValueError."""
     if trigger_type not in REPORTED:
         raise ValueError(f"trigger_type: there is no trigger {trigger_type!r}; there are {', '.join(REPORTED)}")
+    return report(trigger_type, user_id, context, message_id, occurred_at)
+
+
+def report(
+    name: str,
+    user_id: str,
+    context: Mapping[str, Any],
+    message_id: str | None,
+    occurred_at: datetime | None,
+) -> list[UUID]:
+    """Ingest an event of any name; the ids of the journeys that it started. Raises ValueError."""
+    if not isinstance(name, str) or not re.match(MESSAGE_ID_PATTERN, name):
+        raise ValueError("name: must be a text of 1 to 200 characters, with no control character")
     if not isinstance(user_id, str) or not re.match(USER_ID_PATTERN, user_id):
         raise ValueError("user_id: must be a text of 1 to 190 characters, with no slash and no control character")
     if message_id is not None and not (isinstance(message_id, str) and re.match(MESSAGE_ID_PATTERN, message_id)):
         raise ValueError("message_id: must be a text of 1 to 200 characters, with no control character")
     now = database_clock()
     happened = _happened(occurred_at, now) if occurred_at is not None else None
-    _refuse_unstorable({"user_id": user_id, "message_id": message_id, "context": dict(context)})
-    event = Incoming(user_id, trigger_type, _plain(context), message_id, happened, EventSource.CODE)
+    _refuse_unstorable({"name": name, "user_id": user_id, "message_id": message_id, "context": dict(context)})
+    event = Incoming(user_id, name, _plain(context), message_id, happened, EventSource.CODE)
     (answer,) = ingest([event], now)
     if answer.makes_work:
         wake.after_commit()
