@@ -21,8 +21,8 @@ from journeys.models.ids import new_id
 from journeys.models.sql_values import question
 
 FIELDS = ("name", "description", "condition")
-MAX_DEPTH = 30
-"""Of a body: groups nest ten deep, each two levels of JSON."""
+MAX_DEPTH = 50
+"""Of a body: groups nest ten deep, each two levels of JSON, and so do those about the event of a count."""
 
 
 class SegmentBody(BaseModel):

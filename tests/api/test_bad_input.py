@@ -134,6 +134,8 @@ def test_what_is_required_is_named(api: APIClient) -> None:
         ("post", "journeys"),
         ("patch", "journeys/{journey}"),
         ("post", "journeys/trigger"),
+        ("post", "journeys/{journey}/start"),
+        ("post", "segments"),
         ("put", "users/u9"),
         ("post", "auth/token"),
     ],
