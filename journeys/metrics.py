@@ -66,8 +66,22 @@ class JourneyCollector(Collector):
         for journey_id, name in names.items():
             started.add_metric([name], counts.get(journey_id, 0))
         yield started
+        yield from self._goals(names)
         yield self._steps(names)
         yield from self._gauges()
+
+    def _goals(self, names: dict[UUID, str]) -> Iterator[Metric]:
+        """What goals compare: those who entered and those who are held out, and how many of each reached it."""
+        families = {
+            What.CONVERTED: ("journey_converted", "Runs that reached their goal."),
+            What.HELD_OUT: ("journey_held_out", "People who would have entered and are held out."),
+            What.HELD_OUT_CONVERTED: ("journey_held_out_converted", "Of those held out, those who reached the goal."),
+        }
+        for what, (family, meaning) in families.items():
+            counter, counts = CounterMetricFamily(family, meaning, labels=["name"]), counted(what, steps=False)
+            for journey_id, name in names.items():
+                counter.add_metric([name], counts.get(journey_id, 0))
+            yield counter
 
     def _steps(self, names: dict[UUID, str]) -> Metric:
         """Steps that did what they are for: an execution counts once, when it succeeds."""

@@ -11,15 +11,26 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from journeys.actions.registry import ACTIONS
-from journeys.admin.journey_forms import NAME_TAKEN, NEW_STEP, JourneyForm, PlacedForm, StepForm, StepFormSet
+from journeys.admin.journey_forms import (
+    NAME_TAKEN,
+    NEW_STEP,
+    JourneyForm,
+    PlacedForm,
+    StepForm,
+    StepFormSet,
+    as_sentence,
+)
 from journeys.admin.lane_forms import LaneForm, LaneFormSet, Node, initial_forms, strays, tree
+from journeys.admin.rule_fields import ExitForm, ExitFormSet
 from journeys.admin.vocabulary import vocabulary
 from journeys.authoring.document import DocumentError, draft_steps, parse
 from journeys.authoring.faults import Fault
 from journeys.authoring.publish import NameTaken, create_journey, save_journey
+from journeys.authoring.rules import DEFAULTS, rules_of
 from journeys.engine.triggers import TRIGGERS
 from journeys.models import Journey
 
+EXIT = re.compile(r"exit_on\[(\d+)\]\.?")
 INNER = re.compile(r"(?:steps|lanes)\[(\d+)\]\.?")
 
 
@@ -33,11 +44,13 @@ class JourneyEditor:
         steps, lanes = initial_forms(draft_steps(journey)) if journey and not data else ([], [])
         options = {"words": self.words, "empty_permitted": False}
         self.steps = StepFormSet(data, initial=steps, prefix="steps", form_kwargs=options)
+        exits = [dict(exit) for exit in journey.exit_on] if journey and not data else []
+        self.exits = ExitFormSet(data, initial=exits, prefix="exits", form_kwargs={"empty_permitted": False})
         self.lanes = LaneFormSet(data, initial=lanes, prefix="lanes", form_kwargs={"empty_permitted": False})
 
     def is_valid(self) -> bool:
         """Whether a document came of it that may be saved. If not, each error stands in its form."""
-        is_whole = all([self.form.is_valid(), self.steps.is_valid(), self.lanes.is_valid()])
+        is_whole = all([self.form.is_valid(), self.steps.is_valid(), self.lanes.is_valid(), self.exits.is_valid()])
         for stray in strays(self.steps.forms, self.lanes.forms):
             stray.place(None, "its lane is not there any more: choose where it stands")
             is_whole = False
@@ -53,6 +66,14 @@ class JourneyEditor:
         """The steps that were not deleted, as they stand on the page."""
         return tree(self.steps.forms, self.lanes.forms, with_deleted=False)
 
+    @property
+    def has_rules(self) -> bool:
+        """Whether there is anything to be seen among the rules of who enters and who leaves."""
+        return bool(self.form.is_bound or (self.journey and rules_of(self.journey) != DEFAULTS))
+
+    def live_exits(self) -> list[ExitForm]:
+        return [form for form in self.exits.forms if form not in self.exits.deleted_forms]
+
     def shown_steps(self) -> list[Node]:
         """All steps, the deleted ones included: deleting is undone until it is saved. Strays come last."""
         lost = [Node(form, []) for form in strays(self.steps.forms, self.lanes.forms)]
@@ -62,7 +83,8 @@ class JourneyEditor:
         entered = self.form.cleaned_data
         names = ("name", "description", "trigger_type", "trigger_config", "is_active", "priority", "quiet_hours")
         steps = [step.step_document() for step in self.live_steps()]
-        return {name: entered[name] for name in names} | self.form.rules() | {"steps": steps}
+        exits = [exit.document() for exit in self.live_exits()]
+        return {name: entered[name] for name in names} | self.form.rules() | {"exit_on": exits, "steps": steps}
 
     def save(self, by: User, now: datetime) -> Journey | None:
         """Store and publish it, or put the reason why that can't be into the forms and return None."""
@@ -80,7 +102,7 @@ class JourneyEditor:
     def error_count(self) -> int:
         if not self.form.is_bound:
             return 0
-        in_use = Node(self.form, self.live_steps()).all_forms()
+        in_use = [*Node(self.form, self.live_steps()).all_forms(), *self.exits.forms]
         in_use += strays(self.steps.forms, self.lanes.forms)
         return sum(len(faults) for form in in_use for faults in form.errors.values())
 
@@ -99,6 +121,10 @@ class JourneyEditor:
         self.lanes.add_fields(form, None)
         return Node(form, [])
 
+    def blank_exit(self) -> ExitForm:
+        form: ExitForm = self.exits.empty_form
+        return form
+
     def _blank(self, initial: dict[str, Any]) -> StepForm:
         form = StepForm(
             initial=dict(initial), prefix="steps-__prefix__", words=self.words, use_required_attribute=False
@@ -112,6 +138,11 @@ class JourneyEditor:
             node, rest = whole, fault.path
             while (found := INNER.match(rest)) and int(found[1]) < len(node.inner):
                 node, rest = node.inner[int(found[1])], rest[found.end() :]
+            exits = self.live_exits()
+            if (found := EXIT.match(rest)) and int(found[1]) < len(exits):
+                field = rest[found.end() :].partition(".")[0]
+                exits[int(found[1])].place(field, as_sentence(fault.message))
+                continue
             form: PlacedForm = node.form
             form.place(_field_of(rest), fault.message)
 
@@ -125,6 +156,10 @@ def _field_of(path: str) -> str | None:
             return "condition" if inner == "condition" else f"trigger-{inner}" if inner else "trigger_type"
         case "action_config":
             return f"config-{inner}" if inner else "action_type"
+        case "exit_condition":
+            return "exit_condition"
+        case "goal":
+            return f"goal_{inner or 'event'}"
         case "delay_minutes":
             return "delay"
         case "lanes":

@@ -82,6 +82,7 @@ class ConditionWidget(forms.Widget):
 
     template_name = "journeys/admin/widgets/condition.html"
     counts = False
+    none = ""
     """Whether its rows may count events."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> ConditionInput:
@@ -97,18 +98,19 @@ class ConditionWidget(forms.Widget):
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
         entered = value if isinstance(value, ConditionInput) else as_input(value)
-        context["widget"] |= {"entered": entered, "textarea_class": TEXTAREA, "counts": self.counts}
+        context["widget"] |= {"entered": entered, "textarea_class": TEXTAREA}
+        context["widget"] |= {"counts": self.counts, "none": self.none}
         return context
 
 
 class ConditionField(forms.Field):
-    """A condition as a document holds it, or None. One that `counts` is a segment's."""
+    """A condition as a document holds it, or None. One that `counts` is a segment's; `none` says what none means."""
 
     widget = ConditionWidget
 
-    def __init__(self, *, counts: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, counts: bool = False, none: str = "", **kwargs: Any) -> None:
         super().__init__(required=False, **kwargs)
-        self.widget.counts = counts
+        self.widget.counts, self.widget.none = counts, none
         self.validate_condition = validate_segment if counts else validate
 
     def clean(self, value: ConditionInput) -> dict[str, Any] | None:

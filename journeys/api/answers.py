@@ -89,6 +89,10 @@ class JourneyOut(Answer):
     quiet_hours: dict[str, JsonValue] | None
     reentry: str
     reentry_days: int | None
+    exit_condition: dict[str, JsonValue] | None
+    exit_on: list[dict[str, JsonValue]]
+    goal: dict[str, JsonValue] | None
+    holdout_percent: int
     step_count: int
     steps: list[StepOut]
     version: int = Field(description="The number of the version that runs.")
@@ -177,13 +181,14 @@ class ExecutionOut(Answer):
         return cls.model_validate({**own, "step_id": step.id, "step_key": step.key, "step_name": step.name})
 
 
-_OF_DETAIL = ("failed_at", "failure_reason", "exit_reason", "due_at", "awaits_event")
+_OF_DETAIL = ("failed_at", "failure_reason", "exit_reason", "goal_at", "due_at", "awaits_event")
 
 
 class RunDetail(RunOut):
     failed_at: datetime | None
     failure_reason: str
     exit_reason: str
+    goal_at: datetime | None = Field(description="When the journey's goal was reached.")
     due_at: datetime | None = Field(description="When it needs attention next.")
     awaits_event: str | None = Field(description="The event that it waits for, if it does; until `due_at`.")
     executions: list[ExecutionOut]

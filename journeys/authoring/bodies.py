@@ -12,6 +12,8 @@ MAX_STEPS = 200
 MAX_LANES = 20
 MAX_WEIGHT = 1_000
 MAX_DAYS = 3_650
+MAX_EXITS = 20
+MAX_HOLDOUT = 50
 INT32 = 2**31 - 1
 PRINTABLE = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
 
@@ -25,8 +27,10 @@ Whole = Annotated[int, BeforeValidator(whole)]
 # Limits come first: put around the validator of something optional, they would be missing in the schema.
 Natural = Annotated[int, Field(ge=0, le=INT32), BeforeValidator(whole)]
 Minutes = Annotated[int, Field(ge=1, le=MAX_DELAY_MINUTES), BeforeValidator(whole)]
+Percent = Annotated[int, Field(ge=0, le=MAX_HOLDOUT), BeforeValidator(whole)]
 Days = Annotated[int, Field(ge=1, le=MAX_DAYS), BeforeValidator(whole)]
 Weight = Annotated[int, Field(ge=0, le=MAX_WEIGHT), BeforeValidator(whole)]
+EventName = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
 
 
@@ -141,6 +145,26 @@ class StepBody(BaseModel):
     )
 
 
+class SignalBody(BaseModel):
+    """An event that concerns those inside a journey."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, title="Signal")
+
+    event: EventName = Field(description="Its name, as services report it: order_placed.")
+    condition: dict[str, Any] | None = Field(
+        default=None, description="Only an event for which it holds; `event.…` is what the event brought."
+    )
+
+
+class GoalBody(SignalBody):
+    """An event that is to come in time."""
+
+    model_config = ConfigDict(title="Goal")
+
+    within_days: Days = Field(description="Counted from the run's start, also after its end.")
+    exit_on_goal: bool = Field(default=True, description="Whether those who reach it leave the journey.")
+
+
 class JourneyBody(BaseModel):
     """A journey as written."""
 
@@ -163,4 +187,14 @@ class JourneyBody(BaseModel):
         "last entered. Nobody is in it twice at a time.",
     )
     reentry_days: Days | None = Field(default=None, description="Of `after_days`: how many.")
+    exit_condition: dict[str, Any] | None = Field(
+        default=None, description="Looked at before each step, and each try: for whom it holds, the run exits."
+    )
+    exit_on: list[SignalBody] = Field(
+        default_factory=list, max_length=MAX_EXITS, description="Events by which those inside leave, wherever they are."
+    )
+    goal: GoalBody | None = Field(default=None, description="What the journey is for; counted once a run.")
+    holdout_percent: Percent = Field(
+        default=0, description="So many of those who would enter don't, always the same; their goal is measured too."
+    )
     steps: list[StepBody] = Field(default_factory=list, max_length=MAX_STEPS)

@@ -33,6 +33,7 @@ from journeys.engine.audience import hold_segments
 from journeys.engine.inside import delete_runs, look_again
 from journeys.engine.parking import park, unpark
 from journeys.engine.triggers import started_by
+from journeys.logic.leaving import signals_in
 from journeys.models import Journey, JourneyStep, JourneyVersion, Reentry, Tally, TallyTotal
 from journeys.models.ids import new_id
 
@@ -227,6 +228,7 @@ def _publish(journey: Journey, by: User | None, now: datetime) -> tuple[UUID, ..
         trigger_type=journey.trigger_type,
         trigger_event=_trigger_event(journey),
         definition=new,
+        listens_to=sorted({signal["event"] for signal in signals_in(new)}),
         created_by=by,
         created_at=now,
     )

@@ -23,7 +23,8 @@ from journeys.actions.base import (
 )  # fmt: skip
 from journeys.actions.registry import ACTIONS
 from journeys.engine import caps, listening, starting
-from journeys.engine.decision import Decision, Execution, Heard, Past, Run, retry_policy, retry_run
+from journeys.engine.decision import Decision, Heard, Past, Run, retry_policy, retry_run
+from journeys.engine.trail import Trail
 from journeys.logic.effects import (
     Delivered,
     Direction,
@@ -36,12 +37,16 @@ from journeys.logic.effects import (
     Undelivered,
 )  # fmt: skip
 from journeys.logic.flow import STOP, Flow, Step
-from journeys.logic.ids import execution_id, time_of
+from journeys.logic.ids import time_of
 from journeys.logic.instants import iso
+from journeys.logic.leaving import EXIT_CONDITION
 from journeys.logic.retry import retry_delay
 from journeys.models import ExecutionStatus, RunStatus, What
 
 logger = logging.getLogger(__name__)
+
+LEFT = "they left the journey"
+"""Why a step that was pending is skipped."""
 
 
 def advance(
@@ -66,13 +71,13 @@ def advance(
     walk = _Walk(run, live, old, templates, now, go_on=go_on)
     if outcome is not None:
         walk.settle(outcome)
-    else:
+    elif run.leaves is None:
         walk.follow_version()
     walk.go()
     return walk.decision
 
 
-class _Walk:
+class _Walk(Trail):
     """One run's way through its flow, from where it is to where it must stop.
 
     `old` is the flow of the run's own version, `flow` the live one; mostly they are the same.
@@ -81,26 +86,13 @@ class _Walk:
     def __init__(
         self, run: Run, flow: Flow, old: Flow, templates: TemplateSource, now: datetime, *, go_on: bool
     ) -> None:
-        self.run, self.flow, self.old, self.templates, self.now, self.go_on = run, flow, old, templates, now, go_on
-        self.step_id = run.step_id
+        moved = run.moved or flow is not old or not go_on  # The past says that the step is done.
+        decision = Decision(run, previous_ended_at=run.previous_ended_at, version_id=run.version_id, moved=moved)
+        super().__init__(run, decision, now)
+        self.flow, self.old, self.templates, self.go_on = flow, old, templates, go_on
+        self.step_id = self.last_step_id = run.step_id
         self.step_due_at = run.step_due_at or now
-        self.attempts = run.attempts
-        self.past = dict(run.past)
-        self._keyed: tuple[Step | None, UUID] = None, run.id
         self.stopped = False
-        self.last_step_id = run.step_id
-        self.decision = Decision(
-            run,
-            previous_ended_at=run.previous_ended_at,
-            version_id=run.version_id,
-            moved=run.moved or flow is not old or not go_on,  # The past says that the step is done.
-        )
-
-    def _key(self, step: Step) -> UUID:
-        """The id of the step's execution, made once while the step is taken."""
-        if self._keyed[0] is not step:
-            self._keyed = step, execution_id(self.run.id, step.id)
-        return self._keyed[1]
 
     # Where the run is
 
@@ -110,7 +102,7 @@ class _Walk:
             return
         before, step = self.old.step(self.step_id), self.flow.nearest(self.step_id, self.old)
         if step is None or step.id != before.id:
-            self._give_up_pending(before)
+            self._give_up_pending(before, "the step was removed")
             self._wait_for(step, None)
         elif step.timing != before.timing and self.run.awaited is None:
             self._wait_for(step, None)
@@ -120,16 +112,12 @@ class _Walk:
         past = self.past.get(self.step_id) if self.step_id is not None else None
         return past.message if past is not None and past.status == ExecutionStatus.PENDING else None
 
-    def _give_up_pending(self, step: Step) -> None:
-        past = self.past.get(step.id)
-        if past is not None and past.status == ExecutionStatus.PENDING:
-            self._write(step, ExecutionStatus.SKIPPED, result={"reason": "the step was removed"})
-            self.decision.count(What.SKIPPED, step.id)
-
     def go(self) -> None:
-        """Take steps until one is not due, one sends, or none is left."""
+        """Take steps until one is not due, one sends, or none is left; or leave at once, where an event said so."""
         while not self.stopped:
-            if self.step_id is None:
+            if self.run.leaves is not None:
+                self._leave(self.run.leaves)
+            elif self.step_id is None:
                 self._end(RunStatus.COMPLETED, What.COMPLETED)
             elif self.step_due_at > self.now or not self.run.journey.is_active or not self.go_on:
                 self._rest(self.step_due_at)
@@ -147,10 +135,6 @@ class _Walk:
         if step is not None:
             ended_at = self.decision.previous_ended_at or self.now
             self.step_due_at = step.due(ended_at, time_of(self.run.id), self.run.person.zone, override)
-
-    def _is_done(self, step: Step) -> bool:
-        past = self.past.get(step.id)
-        return past is not None and past.status != ExecutionStatus.PENDING
 
     def _wait_for_next(self, step: Step, direction: Direction | None) -> None:
         self.last_step_id = step.id
@@ -177,16 +161,26 @@ class _Walk:
 
     def _end(self, status: RunStatus, what: What, reason: str = "", *, exit_reason: str = "") -> None:
         self.stopped = True
-        self.decision.status, self.decision.failure_reason = status, reason
-        self.decision.exit_reason = exit_reason
-        self.decision.step_id = self.last_step_id
-        self.decision.count(what)
+        self.decision.end(status, what, self.last_step_id, reason=reason, exit_reason=exit_reason)
+
+    def _leave(self, why: str) -> None:
+        """End here. What the step at hand was waiting for, or about to try again, is given up."""
+        if self.step_id is not None:
+            self._give_up_pending(self._step(self.step_id), LEFT)
+        self._end(RunStatus.EXITED, What.EXITED, exit_reason=why)
 
     # One step
+
+    def _may_leave(self) -> bool:
+        """Whether who is about to take a step leaves instead."""
+        condition = self.flow.exits.condition
+        return condition is not None and condition(self.run.facts(self.now))
 
     def _take(self, step: Step) -> None:
         if self._is_done(step):
             return self._wait_for_next(step, None)  # Earlier releases waited for such a step too.
+        if self._may_leave():
+            return self._leave(EXIT_CONDITION)
         past, action = self.past.get(step.id), ACTIONS[step.action_type]
         if past is not None and self.run.awaited is not None and isinstance(action, WaitingAction):
             return self._listen(step, action, past.executed_at or self.now)
@@ -229,10 +223,7 @@ class _Walk:
 
     def _expire(self, step: Step, past: Past | None) -> None:
         """Skip what comes too late: after an outage, a pause, or the tries so far. A message of it stays unsent."""
-        if past is not None and past.message is not None:
-            self.run.person.uncount(past.message.id)
-            late = Undelivered("stale: it could not be sent in time", permanent=True)
-            self.decision.outcomes.append((past.message.id, late, True))
+        self._unsend(past, "stale: it could not be sent in time")
         self._finish(step, ExecutionStatus.SKIPPED, {"reason": "stale", "meant_for": iso(self.step_due_at)})
 
     def _carry_out(self, step: Step, prepared: Prepared) -> None:
@@ -282,6 +273,10 @@ class _Walk:
             self.attempts += 1
             self._fail(step, outcome.error)
             final = True
+        elif self.run.leaves is not None:
+            self.attempts += 1
+            self._give_up(step, LEFT)
+            final = True
         else:
             final = self._retry(step, outcome)
         self.decision.outcomes.append((key, outcome, final))
@@ -320,33 +315,3 @@ class _Walk:
         direction = self._cause(effects, key)
         self.decision.previous_ended_at = self.now
         self._wait_for_next(step, direction)
-
-    # What it leaves behind
-
-    def _write(
-        self,
-        step: Step,
-        status: ExecutionStatus,
-        *,
-        result: Mapping[str, Any] | None = None,
-        error: str = "",
-        dead: bool = False,
-    ) -> UUID:
-        """Note the step's execution; its id."""
-        key = self._key(step)
-        self.decision.executions[key] = Execution.of(
-            key, self.run, step.id, status, self.now, result or {}, error, self.attempts, dead=dead
-        )
-        self.past[step.id] = Past(status, self.attempts)
-        return key
-
-    def _cause(self, effects: tuple[InsideEffect, ...], key: UUID) -> Direction | None:
-        """Note the effects, and let this run's later steps see them; where they send the run."""
-        direction: Direction | None = None
-        for effect in effects:
-            if isinstance(effect, Direction):
-                direction = effect
-            else:
-                self.run.person.see(effect)
-                self.decision.effects.append((effect, key))
-        return direction

@@ -80,6 +80,7 @@ class Run:
     deaths: int
     moved: bool
     slot_at: datetime | None
+    leaves: str | None
     event: Mapping[str, Any]
     metadata: Mapping[str, Any]
     awaited: Awaited | None = None
@@ -180,6 +181,14 @@ class Decision:
     def count(self, what: What, step_id: UUID | None = None) -> None:
         """Note that this happened to the step, or without one to the run."""
         self.counts.append((self.run.journey.id, step_id, what))
+
+    def end(
+        self, status: RunStatus, what: What, step_id: UUID | None, *, reason: str = "", exit_reason: str = ""
+    ) -> None:
+        """Let the run end at that step. `reason` is why it failed, `exit_reason` why it exited."""
+        self.status, self.failure_reason, self.exit_reason = status, reason, exit_reason
+        self.step_id = step_id
+        self.count(what)
 
     def own_slot(self, now: datetime) -> datetime | None:
         """The slot that was reserved for the send when it was put off, if that is now."""

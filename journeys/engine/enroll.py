@@ -1,10 +1,10 @@
 """Starting runs. The caller holds the journeys' and the contacts' locks; constraints stand behind them."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -12,9 +12,9 @@ from journeys.engine.flows import LiveJourney
 from journeys.engine.people import Person
 from journeys.engine.sql import insert, query, transpose, unnest
 from journeys.engine.tally import Counted, append
-from journeys.logic.entry import ONCE
+from journeys.logic.entry import EVER, ONCE, is_held_out
 from journeys.logic.flow import Flow
-from journeys.models import What
+from journeys.models import RunStatus, What
 from journeys.models.ids import new_id
 
 UTC = ZoneInfo("UTC")
@@ -49,6 +49,10 @@ class Entry:
     def place(self) -> Place:
         return self.person.id, self.journey.id
 
+    @property
+    def is_held_out(self) -> bool:
+        return is_held_out(self.flow.entrance.holdout_percent, f"{self.journey.id}:{self.person.id}")
+
     def shut_since(self, now: datetime) -> datetime | None:
         """Who entered later than this may not enter; None where the constraints say it all."""
         if self.flow.entrance.reentry == ONCE and not self.journey.was_open_again:
@@ -56,45 +60,80 @@ class Entry:
         return self.flow.entrance.shut_since(now)
 
 
-def enroll(entries: Sequence[Entry], now: datetime) -> list[bool]:
-    """Start a run for each entry whose contact may enter that journey now; which of them did start."""
-    barred = _barred(entries, now)
-    rows = [_row(entry, now) for entry in entries]
+class Born(NamedTuple):
+    """A run that began; one that is held out takes no step, and is over at once."""
+
+    run_id: UUID
+    is_held_out: bool
+
+
+def enroll(entries: Sequence[Entry], now: datetime) -> list[Born | None]:
+    """Start a run for each entry whose contact may enter that journey now; what began, for each entry."""
+    held = [entry.is_held_out for entry in entries]
+    barred = _barred(entries, held, now)
+    rows = [_row(entry, out, now) for entry, out in zip(entries, held, strict=True)]
     # Without a target: any unique index that a row conflicts with means that there is such a run already, or one that
     # goes on.
-    entering = [row for row, entry in zip(rows, entries, strict=True) if entry.place not in barred]
+    entering = [row for row, is_barred in zip(rows, barred, strict=True) if not is_barred]
     inserted = insert("user_journeys", COLUMNS, entering, "ON CONFLICT DO NOTHING RETURNING id").rows
-    born = {run_id for (run_id,) in inserted}
-    started = [row[0] in born for row in rows]
+    new = {run_id for (run_id,) in inserted}
+    born = [Born(row[0], out) if row[0] in new else None for row, out in zip(rows, held, strict=True)]
     counts: Counter[Counted] = Counter(
-        (entry.journey.id, None, What.STARTED) for entry, yes in zip(entries, started, strict=True) if yes
+        (entry.journey.id, None, What.HELD_OUT if run.is_held_out else What.STARTED)
+        for entry, run in zip(entries, born, strict=True)
+        if run is not None
     )
     append(counts, now)
-    return started
+    return born
 
 
-def _barred(entries: Sequence[Entry], now: datetime) -> Collection[Place]:
-    """Who was in that journey too short a time ago. Seen under the contacts' locks, so nobody can enter meanwhile."""
-    asked = [(*entry.place, since) for entry in entries if (since := entry.shut_since(now)) is not None]
-    if not asked:
-        return ()
-    columns = {"contact_id": "uuid", "journey_id": "uuid", "since": "timestamptz"}
+def _barred(entries: Sequence[Entry], held: Sequence[bool], now: datetime) -> list[bool]:
+    """Who may not enter, for a reason that no constraint knows. Seen under the contacts' locks."""
+    asked = [row for entry, out in zip(entries, held, strict=True) if (row := _asked(entry, out, now)) is not None]
+    shut = _shut(asked) if asked else set()
+    barred: list[bool] = []
+    for entry, out in zip(entries, held, strict=True):
+        barred.append(entry.place in shut)
+        if out:  # Two of one batch: runs that are over at once don't conflict with each other.
+            shut.add(entry.place)
+    return barred
+
+
+ASKED = {
+    "contact_id": "uuid", "journey_id": "uuid", "since": "timestamptz", "is_held_out": "bool",
+    "measured_since": "timestamptz",
+}  # fmt: skip
+
+
+def _asked(entry: Entry, is_held_out: bool, now: datetime) -> tuple[Any, ...] | None:
+    since = entry.shut_since(now)
+    if since is None and (not is_held_out or entry.flow.entrance.reentry == ONCE):
+        return None
+    goal = entry.flow.goal
+    return (*entry.place, since, is_held_out, now - goal.within if goal is not None else EVER)
+
+
+def _shut(asked: Sequence[tuple[Any, ...]]) -> set[Place]:
+    """The journeys that are shut to a contact: who entered lately may not; who is held out is neither while they are
+    inside, nor again while it is looked whether they reach the goal, nor ever where there is none."""
     rows = query(
-        f"SELECT r.contact_id, r.journey_id FROM {unnest(columns)} AS asked ({', '.join(columns)}) "
+        f"SELECT r.contact_id, r.journey_id FROM {unnest(ASKED)} AS asked ({', '.join(ASKED)}) "
         "JOIN user_journeys r ON r.contact_id = asked.contact_id AND r.journey_id = asked.journey_id "
-        "AND r.started_at > asked.since",
-        transpose(columns, asked),
+        "WHERE r.started_at > asked.since OR (asked.is_held_out AND (r.status IN ('active', 'paused') "
+        "OR (r.status = 'held_out' AND r.started_at >= asked.measured_since)))",
+        transpose(ASKED, asked),
     )
     return {(contact_id, journey_id) for contact_id, journey_id in rows}
 
 
-def _row(entry: Entry, now: datetime) -> tuple[Any, ...]:
-    first = entry.flow.first
+def _row(entry: Entry, is_held_out: bool, now: datetime) -> tuple[Any, ...]:
+    first = entry.flow.first if not is_held_out else None
     zone = entry.person.zone if first is not None and first.hours is not None else UTC
-    due_at = first.due(now, now, zone) if first is not None else now
+    due_at: datetime | None = first.due(now, now, zone) if first is not None else now
     step_id: UUID | None = first.id if first else None
+    status, due_at = (RunStatus.HELD_OUT, None) if is_held_out else (RunStatus.ACTIVE, due_at)
     return (
-        new_id(now), entry.person.id, entry.journey.id, entry.journey.version_id, "active",
+        new_id(now), entry.person.id, entry.journey.id, entry.journey.version_id, status,
         step_id, entry.flow.entrance.key(entry.key), entry.event, entry.metadata, now,
         due_at, due_at, now, "", "", 0, 0, False, now, now,
     )  # fmt: skip

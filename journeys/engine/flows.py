@@ -38,15 +38,18 @@ def lock_journeys(ids: Collection[UUID], *, skip_locked: bool = False) -> dict[U
     return _lock("id = ANY(%s)", [list(ids)], skip_locked=skip_locked)
 
 
-def lock_triggered(names: Collection[str]) -> dict[UUID, LiveJourney]:
-    """Lock the active journeys whose version was started by events of these names when we looked."""
+def lock_concerned(names: Collection[str]) -> dict[UUID, LiveJourney]:
+    """Lock the journeys whose version, when we looked, was started by events of these names, or listened to them.
+
+    Those that are off, too, where they listen: somebody inside leaves although the journey stands still.
+    """
     # Whoever waits for an edit here gets the edited row, but sub-queries stay as they were: a version published
     # meanwhile is not to be seen in them. So they only name candidates; callers ask the version itself for its trigger.
     candidates = (
         "SELECT j.id FROM journeys j JOIN journey_versions v ON v.id = j.live_version_id "
-        "WHERE COALESCE(v.trigger_event, v.trigger_type) = ANY(%s)"
+        "WHERE (j.is_active AND COALESCE(v.trigger_event, v.trigger_type) = ANY(%s)) OR v.listens_to ?| %s::text[]"
     )
-    return _lock(f"is_active AND id IN ({candidates})", [list(names)])
+    return _lock(f"id IN ({candidates})", [list(names), list(names)])
 
 
 def _lock(condition: str, parameters: list[object], *, skip_locked: bool = False) -> dict[UUID, LiveJourney]:

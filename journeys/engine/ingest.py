@@ -9,21 +9,24 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
 from journeys.engine.enroll import Entry, enroll
-from journeys.engine.flows import LiveJourney, flows_of, lock_triggered
+from journeys.engine.flows import LiveJourney, flows_of, lock_concerned
 from journeys.engine.lease import limit_idling
+from journeys.engine.noticing import News, Witness, notice
 from journeys.engine.people import COLUMNS as PERSON_COLUMNS
 from journeys.engine.people import Person, add_segments, add_tags, by_user_id, person_of
 from journeys.engine.sql import execute, insert, pipelined, query, uuids
-from journeys.engine.waking import wake_waiting
+from journeys.engine.waking import Concerned, lock_runs, wake_waiting
+from journeys.logic.facts import Lazy
 from journeys.logic.flow import Flow
 from journeys.logic.instants import iso
-from journeys.models import EventSource
+from journeys.models import EventSource, RunStatus
 from journeys.models.audience import hash_user_id
 from journeys.models.ids import new_id
 
@@ -55,7 +58,7 @@ class Answer:
     started: tuple[UUID, ...] = ()
     reason: str = ""
     woke: bool = False
-    """Whether a run waited for it."""
+    """Whether a run waited for it, or is to end because of it."""
 
     @property
     def makes_work(self) -> bool:
@@ -88,16 +91,23 @@ def ingest(events: Sequence[Incoming], now: datetime) -> list[Answer]:
     the contact, but one who was deleted a while ago is not brought back. Values must be valid: interfaces see to it.
     """
     limit_idling()
-    live = lock_triggered({event.name for event in events})
+    names = {event.name for event in events}
+    live = lock_concerned(names)
     people = _lock_contacts({event.user_id for event in events}, now)
     answers, fresh = _sort_out(events, people, now)
-    waiting = wake_waiting({(event.person.id, event.incoming.name) for event in fresh.values()}, now)
+    flows = _flows(live)
+    listeners = {key: flow for key, flow in flows.items() if not flow.listens_to.isdisjoint(names)}
+    concerned = lock_runs({event.person.id for event in fresh.values()}, listeners, now)
+    waiting = wake_waiting(concerned, {(event.person.id, event.incoming.name) for event in fresh.values()}, now)
     with pipelined():
         _store(fresh, waiting, now)
-        _start(fresh, live, now)
+        starting = [flow for key, flow in flows.items() if live[key].is_active]
+        _look_up({event.person.id: event.person for event in fresh.values()}, starting, listeners.values(), now)
+        began = _start(fresh, live, flows, now)
+        leaving = _notice(fresh, concerned, began, listeners, now) if listeners else set()
         _remember(fresh, now)
     for number, event in fresh.items():
-        woke = (event.person.id, event.incoming.name) in waiting
+        woke = number in leaving or (event.person.id, event.incoming.name) in waiting
         answers[number] = Answer("accepted", event.id, event.message_id, tuple(event.started), woke=woke)
     return _repeat_within_batch(answers, fresh)
 
@@ -222,23 +232,67 @@ def _note_activity(fresh: Mapping[int, _Event]) -> None:
         )
 
 
-def _start(fresh: Mapping[int, _Event], live: Mapping[UUID, LiveJourney], now: datetime) -> None:
-    if not live:
-        return
-    flows = flows_of({journey.version_id for journey in live.values()})
+def _flows(live: Mapping[UUID, LiveJourney]) -> dict[UUID, Flow]:
+    """The live flow of each journey that can be compiled."""
+    flows = flows_of({journey.version_id for journey in live.values()}) if live else {}
+    return {key: flow for key, journey in live.items() if isinstance(flow := flows[journey.version_id], Flow)}
+
+
+def _look_up(
+    people: Mapping[UUID, Person], starting: Collection[Flow], listeners: Collection[Flow], now: datetime
+) -> None:
+    """Read the contacts' tags and segments, as far as conditions will ask for them."""
+    if any(flow.admission_reads_tags for flow in starting) or any(flow.signals_read_tags for flow in listeners):
+        add_tags(people)
+    segments = frozenset().union(
+        *(flow.admission_segments for flow in starting), *(flow.signals_segments for flow in listeners)
+    )
+    if segments:
+        add_segments(people, segments, now)
+
+
+def _start(
+    fresh: Mapping[int, _Event], live: Mapping[UUID, LiveJourney], flows: Mapping[UUID, Flow], now: datetime
+) -> list[Witness]:
+    """Start what the events start, and note with each what it was; the runs that began."""
     by_name: dict[str, list[tuple[LiveJourney, Flow]]] = {}
     for journey in sorted(live.values(), key=lambda journey: (-journey.priority, journey.id)):
-        flow = flows[journey.version_id]
-        if isinstance(flow, Flow):
-            by_name.setdefault(flow.started_by, []).append((journey, flow))
-    if any(flow.admission_reads_tags for candidates in by_name.values() for _, flow in candidates):
-        add_tags({event.person.id: event.person for event in fresh.values()})
-    if segments := frozenset().union(*(flow.admission_segments for flows in by_name.values() for _, flow in flows)):
-        add_segments({event.person.id: event.person for event in fresh.values()}, segments, now)
-    entries = [(event, entry) for event in fresh.values() for entry in _entries(event, by_name, now)]
-    for (event, entry), started in zip(entries, enroll([entry for _, entry in entries], now), strict=True):
-        if started:
-            event.started.append(entry.journey.id)
+        if journey.is_active and journey.id in flows:
+            by_name.setdefault(flows[journey.id].started_by, []).append((journey, flows[journey.id]))
+    entries = [(number, entry) for number, event in fresh.items() for entry in _entries(event, by_name, now)]
+    began: list[Witness] = []
+    for (number, entry), run in zip(entries, enroll([entry for _, entry in entries], now), strict=True):
+        if run is None:
+            continue
+        status = RunStatus.HELD_OUT if run.is_held_out else RunStatus.ACTIVE
+        who, what = (run.run_id, entry.person, entry.journey.id), entry.metadata
+        began.append(Witness(*who, status, now, leaves=None, goal_at=None, metadata=what, born=number))
+        if not run.is_held_out:
+            fresh[number].started.append(entry.journey.id)
+    return began
+
+
+def _notice(
+    fresh: Mapping[int, _Event],
+    concerned: Sequence[Concerned],
+    began: Sequence[Witness],
+    listeners: Mapping[UUID, Flow],
+    now: datetime,
+) -> set[int]:
+    """Let the runs of journeys that listen take in the events; the numbers of those that make somebody leave."""
+    news: dict[UUID, list[News]] = {}
+    for number, event in fresh.items():
+        it = event.incoming
+        own = News(number, it.name, event.message_id, event.occurred_at, it.properties)
+        news.setdefault(event.person.id, []).append(own)
+    people = {event.person.id: event.person for event in fresh.values()}
+    witnesses = [
+        Witness(run.id, people[run.contact_id], run.journey_id, run.status, run.started_at, run.leaves, run.goal_at,
+                Lazy(partial(json.loads, run.metadata)))
+        for run in concerned
+        if run.journey_id in listeners and run.metadata is not None
+    ]  # fmt: skip
+    return notice([*witnesses, *(run for run in began if run.journey_id in listeners)], news, listeners, now)
 
 
 def _entries(event: _Event, by_name: Mapping[str, list[tuple[LiveJourney, Flow]]], now: datetime) -> list[Entry]:

@@ -20,7 +20,7 @@ from journeys.models import ExecutionStatus, MessageTemplate
 
 RUN_COLUMNS = (
     "id, contact_id, journey_id, version_id, current_step_id, step_due_at, previous_ended_at, attempts, deaths, moved, "
-    "slot_at, event::text, metadata::text, claim_token, lease_until, awaits_event, listens_from"
+    "slot_at, event::text, metadata::text, claim_token, lease_until, awaits_event, listens_from, leaves"
 )
 
 HEARD_AT_ONCE = 100
@@ -47,6 +47,7 @@ class LockedRun(NamedTuple):
     lease_until: Any
     awaits_event: str | None
     listens_from: Any
+    leaves: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def _run(
         deaths=row.deaths,
         moved=row.moved,
         slot_at=row.slot_at,
+        leaves=row.leaves,
         event=Lazy(lambda: json.loads(row.event)),
         metadata=json.loads(row.metadata),
         targets=targets,

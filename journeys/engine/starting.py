@@ -8,7 +8,7 @@ from uuid import UUID
 from journeys.actions.base import PermanentError, TransientError
 from journeys.actions.starting import StartJourneyConfig
 from journeys.engine.decision import Decision, Run, Target
-from journeys.engine.enroll import Entry, enroll
+from journeys.engine.enroll import Born, Entry, enroll
 from journeys.engine.flows import LiveJourney, flows_of, lock_journeys
 from journeys.engine.sql import execute, query, transpose, unnest, update
 from journeys.logic.effects import InsideEffect, StartJourney
@@ -87,9 +87,10 @@ def start(decisions: Iterable[Decision], now: datetime) -> None:
     if not wanted:
         return
     entering = [one for one in wanted if one.entry.journey.is_active]
-    started = {one.key for one, yes in zip(entering, enroll([one.entry for one in entering], now), strict=True) if yes}
-    inside = _inside([one for one in wanted if one.key not in started])
-    results = [(one.key, _result(one, inside, is_started=one.key in started)) for one in wanted]
+    born = enroll([one.entry for one in entering], now)
+    began = {one.key: run for one, run in zip(entering, born, strict=True) if run is not None}
+    inside = _inside([one for one in wanted if one.key not in began])
+    results = [(one.key, _result(one, inside, began.get(one.key))) for one in wanted]
     update("step_executions", {"id": "uuid", "result": "jsonb"}, results)
 
 
@@ -102,11 +103,13 @@ def _start(run: Run, effect: StartJourney, key: UUID, now: datetime) -> _Start |
     return _Start(Entry(run.person, target.journey, target.flow, event, dict(effect.metadata), name), key)
 
 
-def _result(one: _Start, inside: Mapping[tuple[UUID, UUID], bool], *, is_started: bool) -> dict[str, Any]:
+def _result(one: _Start, inside: Mapping[tuple[UUID, UUID], bool], run: Born | None) -> dict[str, Any]:
     journey = one.entry.journey
-    own = {"status": "started" if is_started else "not started", "journey": journey.name}
-    if is_started:
-        return own
+    if run is not None and not run.is_held_out:
+        return {"status": "started", "journey": journey.name}
+    own = {"status": "not started", "journey": journey.name}
+    if run is not None:
+        return own | {"reason": "they are held out"}
     was_in = inside.get((one.entry.person.id, journey.id))
     reasons = {True: "they are in it already", False: "they were in it before", None: "they may not enter it"}
     return own | {"reason": reasons[was_in] if journey.is_active else "it is switched off"}

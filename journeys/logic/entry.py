@@ -1,5 +1,6 @@
-"""How often somebody may enter a journey."""
+"""Who enters a journey: how often somebody may, and who is held out of it to compare with."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,11 +14,12 @@ EVER: Final = datetime.min.replace(tzinfo=UTC)
 class Entrance:
     """Who was in the journey may enter it again: never, when they are out of it, or `days` after they last entered.
 
-    Nobody is in a journey twice at a time, whatever it says.
+    Nobody is in a journey twice at a time, whatever it says. `holdout_percent` of those who would enter are held out.
     """
 
     reentry: str = ONCE
     days: int = 0
+    holdout_percent: int = 0
 
     def key(self, started_by: str) -> str:
         """What a run is unique by, beside its contact and journey; `started_by` says what started it."""
@@ -32,4 +34,13 @@ class Entrance:
 
 def compile_entrance(definition: Mapping[str, Any]) -> Entrance:
     """The entrance of a definition; versions of earlier releases say nothing of it."""
-    return Entrance(definition.get("reentry", ONCE), definition.get("reentry_days") or 0)
+    days, percent = definition.get("reentry_days") or 0, definition.get("holdout_percent", 0)
+    return Entrance(definition.get("reentry", ONCE), days, percent)
+
+
+def is_held_out(percent: int, who: str) -> bool:
+    """Whether `who` is among those held out: always the same people, and at a higher share those and some more."""
+    if not percent:
+        return False
+    digest = hashlib.sha256(f"{who}:holdout".encode()).digest()
+    return int.from_bytes(digest[:7], "big") * 100 < percent * 2**56

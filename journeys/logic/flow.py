@@ -17,6 +17,7 @@ from journeys.logic.conditions import compile as compile_condition
 from journeys.logic.effects import ScheduleNext
 from journeys.logic.entry import Entrance, compile_entrance
 from journeys.logic.hours import Hours, Span
+from journeys.logic.leaving import Exits, Goal, compile_exits, compile_goal, signals_in
 from journeys.logic.timing import step_due
 
 OnFailure = str
@@ -104,8 +105,12 @@ class Flow:
         *,
         started_by: str = "",
         entrance: Entrance,
+        exits: Exits,
+        goal: Goal | None,
         admission_reads_tags: bool = True,
+        signals_read_tags: bool = True,
         admission_segments: frozenset[str] = frozenset(),
+        signals_segments: frozenset[str] = frozenset(),
         segments: frozenset[str] = frozenset(),
         conditions_read_tags: bool = True,
     ) -> None:
@@ -114,8 +119,11 @@ class Flow:
         self.started_by = started_by or trigger_type
         self.is_called = trigger_type in CALLED
         self.admits = admits
-        self.entrance = entrance
+        self.entrance, self.exits, self.goal = entrance, exits, goal
+        signals = (*exits.signals, goal.signal) if goal is not None else exits.signals
+        self.listens_to = frozenset(signal.event for signal in signals)
         self.admission_reads_tags = admission_reads_tags
+        self.signals_read_tags, self.signals_segments = signals_read_tags, signals_segments
         self.admission_segments, self.segments = admission_segments, segments
         self.conditions_read_tags = conditions_read_tags
         self._places: dict[UUID, _Place] = {}
@@ -179,10 +187,16 @@ def compile_flow(
         compile_condition(condition),
         started_by=definition["trigger_config"].get("event", "") if definition["trigger_type"] == "event" else "",
         entrance=compile_entrance(definition),
+        exits=compile_exits(definition),
+        goal=compile_goal(definition),
         admission_reads_tags=reads_tags(condition),
+        signals_read_tags=any(reads_tags(signal.get("condition")) for signal in signals_in(definition)),
         admission_segments=segments_in(condition),
+        signals_segments=segments_in(list(signals_in(definition))),
         segments=segments_in(definition),
-        conditions_read_tags=any(map(reads_tags, _conditions(definition["steps"]))),
+        conditions_read_tags=any(
+            map(reads_tags, (definition.get("exit_condition"), *_conditions(definition["steps"])))
+        ),
     )
 
 

@@ -24,6 +24,10 @@ class Journey(models.Model):
     quiet_hours = models.JSONField(null=True, blank=True)  # {from, to}: messages wait.
     reentry = models.CharField(max_length=20, choices=Reentry, default=Reentry.ONCE, db_default=Reentry.ONCE)
     reentry_days = models.PositiveSmallIntegerField(null=True, blank=True)
+    exit_condition = models.JSONField(null=True, blank=True)
+    exit_on = models.JSONField(default=list, db_default=[], blank=True)  # Events: name, and perhaps a condition.
+    goal = models.JSONField(null=True, blank=True)  # An event, within_days, exit_on_goal, and perhaps a condition.
+    holdout_percent = models.PositiveSmallIntegerField(default=0, db_default=0)
     # That it let people in again, now or once: then `once` is not to be seen from the runs' keys alone.
     was_open_again = models.BooleanField(default=False, db_default=False, editable=False)
     live_version = models.ForeignKey(
@@ -58,6 +62,7 @@ class JourneyVersion(models.Model):
     # The name of the event that starts it, where that isn't its trigger's. Workers of before write none.
     trigger_event = models.CharField(max_length=200, null=True)  # noqa: DJ001  NULL: its trigger says it.
     definition = models.JSONField()
+    listens_to = models.JSONField(default=list, db_default=[])  # Names of events that concern those inside.
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField()
 

@@ -58,6 +58,7 @@ class RunStatus(models.TextChoices):
     COMPLETED = "completed", "completed"
     FAILED = "failed", "failed"
     EXITED = "exited", "exited"
+    HELD_OUT = "held_out", "held out"
 
 
 IS_PARKED = models.ExpressionWrapper(Q(due_at__isnull=True), output_field=models.BooleanField())
@@ -86,12 +87,14 @@ class UserJourney(models.Model):
     exited_at = models.DateTimeField(null=True)
     failure_reason = models.TextField(blank=True, default="")
     exit_reason = models.CharField(max_length=100, blank=True, default="")
+    goal_at = models.DateTimeField(null=True)  # When the journey's goal was reached, by the first event that did it.
 
     due_at = models.DateTimeField(null=True)
     parked_due_at = models.DateTimeField(null=True)
     step_due_at = models.DateTimeField(null=True)  # What the current step was meant for; retries don't move it.
     previous_ended_at = models.DateTimeField()
     attempts = models.PositiveSmallIntegerField(default=0)  # Of the current step.
+    leaves = models.CharField(max_length=100, null=True)  # noqa: DJ001  Why it is to end when somebody next has it.
     awaits_event = models.CharField(max_length=200, null=True)  # noqa: DJ001  NULL: an event's name is never missing.
     listens_from = models.DateTimeField(null=True)  # Of that event, those received before don't count (any more).
     slot_at = models.DateTimeField(null=True)  # When a limited provider takes the current step's message.

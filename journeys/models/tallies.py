@@ -15,6 +15,9 @@ class What(models.TextChoices):
     EXITED = "exited", "exited"
     SUCCESS = "success", "success"
     SKIPPED = "skipped", "skipped"
+    CONVERTED = "converted", "reached the goal"
+    HELD_OUT = "held_out", "held out"
+    HELD_OUT_CONVERTED = "held_out_converted", "held out, and reached the goal"
 
 
 class Tally(models.Model):
@@ -23,7 +26,7 @@ class Tally(models.Model):
     id = models.BigAutoField(primary_key=True)
     journey_id = models.UUIDField()
     step_id = models.UUIDField(null=True)
-    what = models.CharField(max_length=12, choices=What)
+    what = models.CharField(max_length=20, choices=What)
     count = models.BigIntegerField()
     at = models.DateTimeField()
 
@@ -40,7 +43,7 @@ class TallyTotal(models.Model):
     id = models.BigAutoField(primary_key=True)
     journey_id = models.UUIDField()
     step_id = models.UUIDField(null=True)
-    what = models.CharField(max_length=12, choices=What)
+    what = models.CharField(max_length=20, choices=What)
     day = models.DateField(null=True)
     count = models.BigIntegerField()
 

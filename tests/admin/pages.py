@@ -23,6 +23,7 @@ def posted(
     steps: Sequence[Mapping[str, Any]] = (),
     journey: Journey | None = None,
     lanes: Sequence[Mapping[str, Any]] = (),
+    exits: Sequence[Mapping[str, Any]] = (),
     **fields: Any,
 ) -> dict[str, Any]:
     """The journey page's form. The names of a step and of a lane are those of its form, without their prefix."""
@@ -34,6 +35,8 @@ def posted(
         "trigger_type": "signup",
         "condition_mode": "rows",
         "reentry": "once",
+        "exits-TOTAL_FORMS": str(len(exits)),
+        "exits-INITIAL_FORMS": "0",
         "steps-TOTAL_FORMS": str(len(steps)),
         "steps-INITIAL_FORMS": "0",
         "lanes-TOTAL_FORMS": str(len(lanes)),
@@ -44,6 +47,9 @@ def posted(
     for index, step in enumerate(steps):
         filled = {"order": str(index), "on_failure": "continue", "is_active": "on", "condition_mode": "rows", **step}
         data |= {f"steps-{index}-{name}": value for name, value in filled.items()}
+    for index, exit in enumerate(exits):
+        filled = {"condition_mode": "rows", **exit}
+        data |= {f"exits-{index}-{name}": value for name, value in filled.items()}
     for index, lane in enumerate(lanes):
         filled = {"order": str(index), "condition_mode": "rows", **lane}
         data |= {f"lanes-{index}-{name}": value for name, value in filled.items()}
@@ -53,7 +59,7 @@ def posted(
 def fields_of(editor: Any) -> dict[str, Any]:
     """What a browser would post of the page as it was shown."""
     data: dict[str, Any] = {}
-    lists = (editor.steps, editor.lanes)
+    lists = (editor.steps, editor.lanes, editor.exits)
     for form in [editor.form, *(form for each in lists for form in (*each.forms, each.management_form))]:
         for bound in form:
             data |= _entered(bound.html_name, bound.value(), bound.field.widget)
@@ -76,5 +82,5 @@ def _entered(name: str, value: Any, widget: Any) -> dict[str, Any]:
 def errors_of(response: Any) -> dict[str, list[str]]:
     """Each error of the journey page, by the name of the field that it stands beside."""
     editor = response.context["editor"]
-    forms = [editor.form, *editor.steps.forms, *editor.lanes.forms]
+    forms = [editor.form, *editor.steps.forms, *editor.lanes.forms, *editor.exits.forms]
     return {form.add_prefix(field): list(faults) for form in forms for field, faults in form.errors.items()}

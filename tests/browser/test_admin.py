@@ -309,3 +309,30 @@ def test_nothing_is_wider_than_a_narrow_screen(admin: Page, live_server):
     open_journey(admin, live_server, steps=steps("one"), trigger_config={"condition": condition})
     step_named(admin, "one").locator("[data-toggle]").click()
     assert admin.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_who_enters_and_when_they_leave_is_set_by_clicking(admin: Page, live_server):
+    journey = open_journey(admin, live_server, exit_on=[{"event": "unsubscribed"}])
+    rules = admin.locator("[data-rules]")
+    expect(rules.get_by_label("How many days after")).to_be_hidden()
+    rules.get_by_label("Enters again").select_option("after_days")
+    rules.get_by_label("How many days after").fill("30")
+    expect(rules.get_by_text("Never.")).to_be_visible()
+    rules.get_by_role("button", name="Remove this event").click()
+    rules.get_by_role("button", name="Add an event by which they leave").click()
+    added = rules.locator("[data-exit]").last
+    added.get_by_label("Event", exact=True).fill("order_placed")
+    added.get_by_role("button", name="Add a condition").click()
+    added.get_by_label("Field").fill("event.sum")
+    added.get_by_label("Operator").select_option("gt")
+    added.get_by_label("Value", exact=True).fill("10")
+    expect(rules.get_by_label("Within days")).to_be_hidden()
+    rules.locator("[name=goal_event]").fill("order_placed")
+    rules.get_by_label("Within days").fill("7")
+    save(admin)
+
+    journey.refresh_from_db()
+    assert (journey.reentry, journey.reentry_days, journey.exit_condition) == ("after_days", 30, None)
+    condition = {"field": "event.sum", "op": "gt", "value": 10}
+    assert journey.exit_on == [{"event": "order_placed", "condition": condition}]
+    assert journey.goal == {"event": "order_placed", "within_days": 7, "exit_on_goal": True}

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from journeys.authoring.publish import patch_journey
 from journeys.engine.detect import detect
@@ -100,17 +101,20 @@ def test_who_is_idle_again_enters_again():
     assert journey.runs.count() == 2
 
 
-def test_only_where_people_may_enter_again_it_is_looked_for_earlier_runs(django_assert_num_queries):
+def test_only_where_people_may_enter_again_it_is_looked_for_earlier_runs():
     make_journey("A", steps=[TAG])
     make_journey("B", steps=[TAG])
     events = [Incoming(f"u{number}", "signup") for number in range(50)]
-    ingest(events, NOON)
-    with django_assert_num_queries(10):
-        ingest(events, NOON + DAY)
+
+    def queries() -> int:
+        ingest(events, NOON + DAY)  # What is compiled once is compiled.
+        with CaptureQueriesContext(connection) as captured:
+            ingest(events, NOON + DAY)
+        return len(captured)
+
+    once = queries()
     patch_journey(Journey.objects.get(name="A").id, {"reentry": "after_days", "reentry_days": 9}, None, NOON)
-    ingest(events, NOON + DAY)
-    with django_assert_num_queries(11):
-        ingest(events, NOON + DAY)
+    assert queries() == once + 1
 
 
 @pytest.mark.django_db(transaction=True)

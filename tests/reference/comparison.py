@@ -14,9 +14,9 @@ State = dict[str, dict[Any, Any]]
 
 RUNS = """
 SELECT c.user_id, j.name, r.status, s.key, r.due_at, r.parked_due_at, r.previous_ended_at, r.started_at,
-       COALESCE(r.completed_at, r.failed_at, r.exited_at), r.exit_reason, r.awaits_event,
+       COALESCE(r.completed_at, r.failed_at, r.exited_at), r.exit_reason, r.goal_at, r.awaits_event,
        r.listens_from, r.capped_until, r.step_due_at, r.attempts, r.deaths,
-       r.claim_token IS NOT NULL
+       r.claim_token IS NOT NULL, r.leaves
 FROM user_journeys r JOIN contacts c ON c.id = r.contact_id JOIN journeys j ON j.id = r.journey_id
 LEFT JOIN journey_steps s ON s.id = r.current_step_id"""
 EXECUTIONS = """
@@ -69,7 +69,7 @@ def _numbered(runs: Iterable[tuple[Name, tuple[Any, ...]]]) -> dict[tuple[str, s
 
 def _of_run(status: str, *values: Any) -> tuple[Any, ...]:
     """Where a run is; what only those that go on have, for those."""
-    return (status, *(values if status == "active" else values[:-4]))
+    return (status, *(values if status == "active" else values[:-5]))
 
 
 def of_reference(reference: Reference) -> State:
@@ -103,7 +103,8 @@ def _text(value: Any) -> str | None:
 def _run(run: Run) -> tuple[Any, ...]:
     return _of_run(
         run.status, run.at, run.due, run.parked, run.previous_ended_at, run.started_at, run.ended_at, run.why,
-        *(run.listens or (None, None)), run.capped, run.meant_for, run.tries, run.deaths, run.taken or run.put_off,
+        run.goal_at, *(run.listens or (None, None)), run.capped, run.meant_for, run.tries, run.deaths,
+        run.taken or run.put_off, run.leaves,
     )  # fmt: skip
 
 
@@ -129,7 +130,7 @@ def unconserved(engine: State) -> list[str]:
     entered: Counter[str] = Counter()
     somewhere: Counter[str] = Counter()
     for (journey, step, what), count in engine["count"].items():
-        if not step:
+        if not step and what in ("started", "completed", "failed", "exited"):
             (entered if what == "started" else somewhere)[journey] += count
     inside = {name: run for name, run in engine["run"].items() if run[0] in ("active", "paused")}
     somewhere.update(journey for _, journey, *_ in inside)

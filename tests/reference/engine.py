@@ -27,14 +27,15 @@ from journeys.authoring.document import DocumentError, parse
 from journeys.authoring.publish import create_journey, delete_journey, patch_journey, set_active
 from journeys.authoring.segments import SegmentBody, create_segment
 from journeys.authoring.starts import JourneyInUse
-from journeys.engine import advance, apart, claim, cycle, decision, flows, record, rounds, segments
+from journeys.engine import advance, apart, claim, cycle, decision, enroll, flows, record, rounds, segments
 from journeys.engine.contacts import delete_contact, upsert_contact
 from journeys.engine.housekeeping import minute
 from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.intakes import take_in
 from journeys.engine.manual import CannotStart, Choice, Request, how_many, start
-from journeys.engine.sql import execute
+from journeys.engine.sql import execute, query
 from journeys.logic.effects import Delivered, MarkChatDead, Outcome, Prepared, Undelivered
+from journeys.logic.entry import is_held_out
 from journeys.logic.split import choose
 from journeys.models import FrequencyCap, Segment, ids
 from tests.reference.script import ASKED, MAX_TRIES, NO_RULES, SEGMENTS, Answer, Cap, Document, Happens, World
@@ -151,6 +152,7 @@ class Engine:
             (advance, "random"): half,
             (decision, "random"): half,
             (flow_steps, "choose"): self._choose,
+            (enroll, "is_held_out"): self._is_held_out,
             (GrantReward, "prepare"): self._granting(GrantReward.prepare),
             (telegram, "_deliver"): self._deliver,
             (webhook, "_post"): self._deliver,
@@ -235,6 +237,14 @@ class Engine:
         """The split, with names in the place of ids, so that the reference can know them."""
         journey, key, contact = who.split(":")
         return choose(weights, f"{self._names[journey]}:{key}:{self._names[contact]}")
+
+    def _is_held_out(self, percent: int, who: str) -> bool:
+        """Whether somebody is held out, with names in the place of ids, too."""
+        if not percent:
+            return False
+        journey, contact = who.split(":")
+        ((user,),) = query("SELECT user_id FROM contacts WHERE id = %s", [contact])
+        return is_held_out(percent, f"{self._names[journey]}:{user}")
 
 
 def _raise(answer: Answer) -> None:

@@ -64,8 +64,8 @@ class Reference(Callers):
             if holds(journey.condition, facts)
         ]
         came = self._wake(event)
-        for name in started:
-            self._start((event.user, name), self.journeys[name].version, came)
+        self._notice(event)
+        started = [name for name in started if self._start((event.user, name), self.journeys[name].version, came)]
         self.done.setdefault(event.user, []).append((event.event, self.now))
         if event.message_id:
             self.answered[key] = started
@@ -77,7 +77,37 @@ class Reference(Callers):
             return True
         if last.status == "active" or journey.rules["reentry"] == "once":
             return False
+        goal = journey.rules["goal"]
+        if last.status == "held_out" and self._holds_out(user, journey):
+            if not goal or self.now <= last.started_at + timedelta(days=goal["within_days"]):
+                return False
         return self.now >= last.started_at + timedelta(days=journey.rules["reentry_days"] or 0)
+
+    def _holds_out(self, user: str, journey: Journey) -> bool:
+        return self.is_held_out(journey.rules["holdout_percent"], f"{journey.name}:{user}")
+
+    def _notice(self, event: Happens) -> None:
+        """Let those leave whom it makes leave, and note whose goal it is."""
+        for run in [*self.over, *self.runs.values()]:
+            if run.name[0] == event.user:
+                self._take_in(run, event, self.journeys[run.name[1]].rules)
+
+    def _take_in(self, run: Run, event: Happens, rules: Document) -> None:
+        facts = self._facts(self.contacts[event.user], {}) | dict(run.properties)
+        facts |= {f"event.{name}": value for name, value in event.properties.items()}
+        reason = None
+        if not run.goal_at and (goal := rules["goal"]) and _is(goal, event, facts):
+            if self.now <= run.started_at + timedelta(days=goal["within_days"]):
+                run.goal_at = self.now
+                what = "held_out_converted" if run.status == "held_out" else "converted"
+                self.counts[run.name[1], "", what] += 1
+                reason = "goal reached" if goal.get("exit_on_goal", True) else None
+        if any(_is(it, event, facts) for it in rules["exit_on"]):
+            reason = reason or f"event {event.event}"
+        if reason and run.status == "active" and not run.leaves:
+            run.leaves = reason
+            run.due = run.due and min(run.due, self.now)
+            run.parked = run.parked and min(run.parked, self.now)
 
     def _wake(self, event: Happens) -> Came:
         """Let those go on who wait for it."""
@@ -91,14 +121,19 @@ class Reference(Callers):
         self.came.setdefault(event.user, []).append(came)
         return came
 
-    def _start(self, name: Name, version: Version, came: Came) -> None:
+    def _start(self, name: Name, version: Version, came: Came) -> bool:
+        """Let somebody enter, or hold them out; whether they entered."""
         zone = self._zone(name[0])
         due = version.due(version.first, self.now, self.now, zone, {}) if version.first else self.now
         if name in self.runs:
             self.over.append(self.runs[name])
-        self.runs[name] = Run(name, version, came.properties, self.now, version.first, due, due, self.now)
-        self.runs[name].began_with = came
-        self.counts[name[1], "", "started"] += 1
+        run = self.runs[name] = Run(name, version, came.properties, self.now, version.first, due, due, self.now)
+        run.began_with = came
+        is_held_out = self._holds_out(name[0], self.journeys[name[1]])
+        if is_held_out:
+            run.status, run.at, run.due = "held_out", None, None
+        self.counts[name[1], "", "held_out" if is_held_out else "started"] += 1
+        return not is_held_out
 
     def let_in(self) -> None:
         """Let those enter whose steps start another journey: after all runs of a batch have gone as far as they go."""
@@ -113,7 +148,8 @@ class Reference(Callers):
             else:
                 brought = config.get("metadata", {})
                 plan = {it: brought[it].replace("{{ event.plan }}", run.properties.get("plan", "")) for it in brought}
-                self._start((user, journey.name), journey.version, Came("start_journey", plan, self.now))
+                if not self._start((user, journey.name), journey.version, Came("start_journey", plan, self.now)):
+                    run.executions[key].note = "they are held out"
         self.entering = []
 
     def edit(self, name: str, steps: Iterable[Document], settings: Document) -> None:
@@ -251,3 +287,7 @@ class Reference(Callers):
         if sorted(names) != sorted(run.name for run in runs):
             raise Disorder(f"recorded {names} in place of {[run.name for run in runs]}")
         return [self.runs[name] for name in names]
+
+
+def _is(signal: Document, event: Happens, facts: Mapping[str, Any]) -> bool:
+    return bool(signal["event"] == event.event) and holds(signal.get("condition"), facts)

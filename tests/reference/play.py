@@ -6,6 +6,7 @@ from pprint import pformat
 
 from django.db import transaction
 
+from journeys.logic.entry import is_held_out
 from journeys.logic.split import choose
 from tests.reference.comparison import differences, of_engine, of_reference, unconserved
 from tests.reference.engine import Engine
@@ -39,7 +40,7 @@ class Disagreement(AssertionError):
 
 def play(world: World) -> Reference:
     """Play a world on both sides; the reference as it is at the end. What it did to the database is undone."""
-    engine, reference = Engine(world), Reference(world, choose)
+    engine, reference = Engine(world), Reference(world, choose, is_held_out)
     with engine.rigged(), transaction.atomic():
         _play(world, engine, reference)
         transaction.set_rollback(True)

@@ -20,7 +20,9 @@ DIES_AT = ("claim", "claimed", "sent", "record")
 """Where a worker can die: before the claim commits; after; with all sent; before the outcomes commit."""
 
 
-NO_RULES: Mapping[str, Any] = {"reentry": "once", "reentry_days": None}
+NO_RULES: Mapping[str, Any] = {
+    "reentry": "once", "reentry_days": None, "exit_condition": None, "exit_on": [], "goal": None, "holdout_percent": 0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ class Run:
     put_off: bool = False  # What it has to send waits for its hours.
     held: bool = False  # And may still say so.
     began_with: Came | None = None
+    goal_at: datetime | None = None
+    leaves: str | None = None  # Why it ends when a worker next has it.
     listens: tuple[str, datetime] | None = None  # It waits for that event; which counts from then on.
     capped: datetime | None = None  # Frequency caps hold its message back until then.
     executions: dict[str, Execution] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """One run's way in the reference, told as simply as can be: claimed, it goes on until it sends, waits, or ends.
 
-What is the engine's free choice it is told: into which lane of a split somebody falls (`split`).
+What is the engine's free choice it is told: into which lane of a split somebody falls (`split`), and who is held out.
 """
 
 from collections import Counter
@@ -22,8 +22,13 @@ DEAD_CHAT = "the contact's Telegram chat can't be reached: the bot is blocked or
 class Walk:
     """Runs, and how far each goes."""
 
-    def __init__(self, world: World, split: Callable[[Mapping[str, int], str], str]) -> None:
-        self.world, self.split, self.now = world, split, world.start
+    def __init__(
+        self,
+        world: World,
+        split: Callable[[Mapping[str, int], str], str],
+        is_held_out: Callable[[int, str], bool],
+    ) -> None:
+        self.world, self.split, self.is_held_out, self.now = world, split, is_held_out, world.start
         self.contacts: dict[str, Contact] = {}
         self.buried: set[str] = set()
         self.journeys: dict[str, Journey] = {}
@@ -49,9 +54,13 @@ class Walk:
             self._give_up(run)
             return False
         run.taken = run.put_off = False
+        if run.leaves:
+            return self._leave(run, run.leaves)
         self._follow(run, listens is not None)
         step = self._live(run).steps.get(run.at or "", {})
         if listens and run.at in run.executions and step.get("action_type") == "wait_for_event":
+            if self._exits(run):
+                return self._leave(run, "exit condition")
             return self._listen(run, run.at, step["action_config"], *listens)
         return self._go(run)
 
@@ -76,8 +85,23 @@ class Walk:
             return self._fail(run, key)
         else:
             run.tries += 1
+            if run.leaves:
+                return self._leave(run, run.leaves)
             return self._try_again(run, key, answer, message)
         return self._behind(run, key)
+
+    def _exits(self, run: Run) -> bool:
+        condition = self.journeys[run.name[1]].rules["exit_condition"]
+        return bool(condition) and holds(condition, self._facts(self.contacts[run.name[0]], run.properties))
+
+    def _leave(self, run: Run, why: str) -> bool:
+        """End here, and give up what is pending."""
+        if run.at in run.executions and run.executions[run.at].status == "pending":
+            if run.sending:
+                run.sending.status = "failed"
+            self._note(run, run.at, "skipped", "they left the journey")
+            self.counts[run.name[1], run.at, "skipped"] += 1
+        return self._end(run, "exited", why)
 
     def _try_again(self, run: Run, key: str, answer: Answer, message: Message | None) -> bool:
         wait = self.world.retry_after(run.tries, answer)
@@ -113,6 +137,8 @@ class Walk:
         return self._live(run).steps.get(key) or run.version.steps[key]
 
     def _go(self, run: Run) -> bool:
+        if run.leaves:
+            return self._leave(run, run.leaves)
         if run.at is None:
             return self._end(run, "completed")
         if run.meant_for > self.now or not self.journeys[run.name[1]].on:
@@ -157,6 +183,8 @@ class Walk:
         return self._go(run)
 
     def _take(self, run: Run, key: str, step: Document) -> bool:
+        if self._exits(run):
+            return self._leave(run, "exit condition")
         contact = self.contacts[run.name[0]]
         expires = step.get("expires_after_minutes")
         if expires is not None and self.now > run.meant_for + MINUTE * expires:

@@ -181,6 +181,12 @@ def triggers(draw: Draw) -> tuple[str, Step]:
 
 
 @st.composite
+def signals(draw: Draw) -> dict[str, Any]:
+    condition = {"condition": draw(CONDITIONS)} if draw(RARELY) else {}
+    return {"event": draw(st.sampled_from(HAPPENS)), **condition}
+
+
+@st.composite
 def rules(draw: Draw) -> dict[str, Any]:
     """Who enters a journey, and when they leave."""
     found: dict[str, Any] = {}
@@ -188,6 +194,15 @@ def rules(draw: Draw) -> dict[str, Any]:
         found["reentry"] = draw(st.sampled_from(["after_finish", "after_finish", "after_days"]))
         if found["reentry"] == "after_days":
             found["reentry_days"] = draw(st.sampled_from([1, 1, 2]))
+    if draw(RARELY) or draw(RARELY):
+        found["exit_condition"] = draw(CONDITIONS)
+    if draw(st.booleans()):
+        found["exit_on"] = draw(st.lists(signals(), min_size=1, max_size=2))
+    if draw(st.booleans()):
+        leaves = draw(st.sampled_from([{}, {"exit_on_goal": False}]))
+        found["goal"] = {**draw(signals()), "within_days": draw(st.sampled_from([1, 1, 2])), **leaves}
+    if draw(RARELY) or draw(RARELY):
+        found["holdout_percent"] = draw(st.sampled_from([10, 50, 50]))
     return found
 
 

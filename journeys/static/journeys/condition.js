@@ -186,6 +186,7 @@
     const addCount = el("button", { type: "button", class: "j-button j-quiet", "data-add-count": true }, symbol("add"), "Add what they did");
     const counts = "counts" in root.dataset;
     if (counts) always.textContent = "Everybody.";
+    if (root.dataset.none) always.textContent = root.dataset.none;
     const tools = el("div", { class: "j-condition-tools" }, always, add, ...(counts ? [addCount] : []));
     const show = () => {
       const isText = mode.value === "text";
