@@ -13,13 +13,26 @@ from django.db.models import Min
 
 from journeys.authoring.document import parse
 from journeys.authoring.publish import create_journey, delete_journey
-from journeys.demo.documents import JOURNEYS
+from journeys.authoring.segments import create_segment, parse_segment
+from journeys.demo.documents import JOURNEYS, SEGMENTS
 from journeys.demo.people import DAYS, DemoPerson, Happening, happenings, people
-from journeys.engine import cycle, housekeeping
+from journeys.engine import cycle, housekeeping, rounds
 from journeys.engine.detect import detect
 from journeys.engine.ingest import Incoming, ingest
 from journeys.engine.queue import beaten_since
-from journeys.models import Contact, Detection, Device, Event, Journey, RunStatus, Tag, Tally, TallyTotal, UserJourney
+from journeys.models import (
+    Contact,
+    Detection,
+    Device,
+    Event,
+    Journey,
+    RunStatus,
+    Segment,
+    Tag,
+    Tally,
+    TallyTotal,
+    UserJourney,
+)  # fmt: skip
 from journeys.models.ids import new_id
 
 SEED = 20_250_118
@@ -57,6 +70,8 @@ def build(now: datetime) -> None:
     operator = get_user_model().objects.create_user(OPERATOR, is_active=False)
     everyone = people(start, chance)
     _store(everyone)
+    for segment in SEGMENTS:
+        create_segment(parse_segment(segment), start)
     for document in JOURNEYS:
         create_journey(parse(document), operator, start)
     _live_through(happenings(everyone, start, end, chance), start, end, chance)
@@ -104,6 +119,7 @@ def _live_through(past: list[Happening], start: datetime, end: datetime, chance:
         if at.hour == DETECTORS_AT:
             _rescore(at, chance)
             detect(at)
+        rounds.look_and_take_in(lambda at=at: at)  # type: ignore[misc]
         _work_until(at, until)
 
 
@@ -164,7 +180,7 @@ def reset(now: datetime) -> int:
         raise NotOurs(f"somebody here is not of the demo ({', '.join(names)}), so nothing is removed")
     for journey_id in Journey.objects.values_list("id", flat=True):
         delete_journey(journey_id)
-    for model in (Tally, TallyTotal, Detection, Event, Tag):
+    for model in (Tally, TallyTotal, Detection, Event, Tag, Segment):
         model._default_manager.all().delete()
     _, removed = Contact.objects.all().delete()
     get_user_model().objects.filter(username=OPERATOR).delete()

@@ -1,4 +1,4 @@
-"""The five journeys of a subscription business, as documents (docs/architecture.md, "A journey is a document")."""
+"""The journeys and segments of a subscription business, as documents (docs/journeys.md)."""
 
 from typing import Any
 
@@ -35,6 +35,8 @@ ONBOARDING = {
     "description": "From sign-up to the first project: a welcome, a nudge for who hesitates, a tag once settled.",
     "trigger_type": "signup",
     "priority": 10,
+    "goal": {"event": "upgrade", "within_days": 14, "exit_on_goal": False},
+    "holdout_percent": 10,
     "steps": [
         _step("Welcome e-mail", "send_email", template="welcome", subject="Welcome aboard, {{ user.first_name }}!"),
         _step(
@@ -51,6 +53,11 @@ ONBOARDING = {
             lanes={
                 "received": _lane(
                     _step("Mark as active", "apply_tag", tag="active"),
+                    _step(
+                        "Note the first project",
+                        "update_contact",
+                        changes=[{"op": "set", "attribute": "lifecycle", "value": "active"}],
+                    ),
                     _step(
                         "Welcome credit", "grant_reward", reward_type="credit", value="5", condition=_is("plan", "team")
                     ),
@@ -91,6 +98,7 @@ PAYMENT_FAILED = {
     "name": "Failed payment",
     "description": "Recover a payment before the account is locked, and tell the sales team about large accounts.",
     "trigger_type": "payment_fail",
+    "reentry": "after_finish",
     "priority": 20,
     "steps": [
         _step("Mark as past due", "apply_tag", tag="past due"),
@@ -139,6 +147,10 @@ WIN_BACK = {
     "trigger_type": "idle_user",
     "trigger_config": {"idle_days": 14},
     "quiet_hours": {"from": "21:00", "to": "08:00"},
+    "reentry": "after_days",
+    "reentry_days": 60,
+    "exit_on": [{"event": "project_opened"}],
+    "goal": {"event": "project_opened", "within_days": 14},
     "steps": [
         _step("We miss you", "send_email", template="we_miss_you", subject="{{ user.first_name }}, see what is new"),
         _step(
@@ -163,6 +175,7 @@ CHURN_RISK = {
         "condition": {"not": {"field": "plan", "op": "eq", "value": "free"}},
     },
     "priority": 5,
+    "exit_condition": {"field": "churn_score", "op": "lt", "value": 0.5},
     "steps": [
         _step("Mark as at risk", "apply_tag", tag="at risk"),
         _step(
@@ -191,4 +204,69 @@ RENEWAL = {
     ],
 }
 
-JOURNEYS = (ONBOARDING, PAYMENT_FAILED, WIN_BACK, CHURN_RISK, RENEWAL)
+ANNIVERSARY = {
+    "name": "Birthday",
+    "description": "A small gift on their birthday, in their own morning.",
+    "trigger_type": "date",
+    "trigger_config": {"attribute": "birthday", "at": "09:00"},
+    "reentry": "after_finish",
+    "steps": [
+        _step("Birthday credit", "grant_reward", reward_type="credit", value="3"),
+        _step(
+            "Count the gifts",
+            "update_contact",
+            changes=[{"op": "increment", "attribute": "birthday_gifts", "value": 1}],
+        ),
+        _step("Congratulate", "send_push", title="Happy birthday, {{ user.first_name }}!", body="A gift is waiting."),
+    ],
+}
+
+DIGEST = {
+    "name": "Monday digest",
+    "description": "What is new, each Monday, for those who would miss it.",
+    "trigger_type": "schedule",
+    "trigger_config": {"every": "week", "weekdays": ["mon"], "at": "09:00", "segment": "Busy customers"},
+    "reentry": "after_finish",
+    "steps": [
+        _step(
+            "Digest",
+            "send_email",
+            subject="Your week at Fernhill, {{ user.first_name }}",
+            text="Two new templates, and a faster editor.",
+            window=OFFICE_HOURS,
+            when_capped="skip",
+        ),
+    ],
+}
+
+INVITATION = {
+    "name": "Invite to the beta",
+    "description": "Whoever comes to be a busy customer is asked once.",
+    "trigger_type": "segment",
+    "trigger_config": {"segment": "Busy customers", "include_existing": True},
+    "steps": [
+        _step("Mark as invited", "apply_tag", tag="beta"),
+        _step(
+            "Invite", "send_email", HOUR, subject="Try it first", text="You use Fernhill a lot. Would you try the beta?"
+        ),
+    ],
+}
+
+JOURNEYS = (ONBOARDING, PAYMENT_FAILED, WIN_BACK, CHURN_RISK, RENEWAL, ANNIVERSARY, DIGEST, INVITATION)
+SEGMENTS = (
+    {
+        "name": "Busy customers",
+        "description": "They pay, and opened at least two projects within a month.",
+        "condition": {
+            "all": [
+                {"field": "plan", "op": "in", "value": ["solo", "team"]},
+                {"did": "project_opened", "op": "gte", "value": 2, "within_days": 30},
+            ]
+        },
+    },
+    {
+        "name": "Never opened a project",
+        "description": "",
+        "condition": {"did": "project_opened", "op": "eq", "value": 0},
+    },
+)

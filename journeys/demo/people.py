@@ -63,7 +63,9 @@ def _person(number: int, start: datetime, chance: random.Random) -> DemoPerson:
     is_new = chance.random() < 0.34
     since = _slot(start + timedelta(days=chance.randrange(DAYS)), chance) if is_new else start
     plan = chance.choices(PLANS, weights=(5, 3, 2))[0]
-    attributes: dict[str, Any] = {"first_name": first, "last_name": last, "plan": plan, "is_new": is_new}
+    birthday = f"{chance.randrange(1960, 2006)}-{chance.randrange(1, 13):02}-{chance.randrange(1, 29):02}"
+    attributes: dict[str, Any] = {"first_name": first, "last_name": last, "plan": plan, "birthday": birthday}
+    attributes["is_new"] = is_new
     if plan != "free":
         seats = 0 if chance.random() < 0.1 else chance.choice((1, 1, 2, 5, 12))
         expires = start + timedelta(days=chance.randrange(5, 365))
@@ -93,6 +95,8 @@ def _of(person: DemoPerson, start: datetime, end: datetime, chance: random.Rando
     for _ in range(chance.randrange(1, 4)):
         at = _slot(person.since + timedelta(days=1 + chance.randrange(quits_after)), chance)
         yield Happening(at, person.user_id, "project_opened", {})
+    if person.attributes["is_new"] and person.attributes["plan"] != "team" and chance.random() < 0.2:
+        yield Happening(_slot(at + timedelta(days=2), chance), person.user_id, "upgrade", {"plan": "team"})
     if person.attributes["plan"] != "free":
         yield from _payment(person, start, chance)
 

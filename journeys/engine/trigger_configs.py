@@ -8,7 +8,7 @@ from croniter import croniter
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from journeys.actions.base import Condition, Config
-from journeys.actions.scheduling import Weekday
+from journeys.actions.scheduling import TimeOfDay, Weekday
 from journeys.logic.conditions import fields
 from journeys.logic.timing import WEEKDAYS
 
@@ -60,7 +60,6 @@ class EventConfig(TriggerConfig):
 
 
 SegmentName = Annotated[str, Field(max_length=100, title="Segment", json_schema_extra={"widget": "segment"})]
-TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", json_schema_extra={"widget": "time"})]
 
 
 def _when(every: str, **more: JsonValue) -> dict[str, JsonValue]:
@@ -172,4 +171,6 @@ class DateConfig(TriggerConfig):
     days: int = Field(
         default=0, ge=-3650, le=3650, title="Days from it", description="−7 is a week before, 1 the day after."
     )
-    at: TimeOfDay = Field(default="09:00", title="At", description="Where the contact is.")
+    at: TimeOfDay = Field(
+        default="09:00", title="At", description="Where the contact is.", json_schema_extra={"widget": "time"}
+    )
