@@ -80,7 +80,8 @@ class JourneyAdmin(ModelAdmin):
     @display(description="Starts when")
     def starts_when(self, journey: Journey) -> str:
         trigger = TRIGGERS.get(journey.trigger_type)
-        return trigger.label if trigger else journey.trigger_type
+        named = journey.trigger_config.get("event") or journey.trigger_config.get("segment") or ""
+        return f"{trigger.label if trigger else journey.trigger_type}{': ' if named else ''}{named}"
 
     @display(description="Active")
     def switch(self, journey: Any) -> str:

@@ -34,6 +34,11 @@ def test_the_list_shows_numbers_with_a_fixed_number_of_queries(django_assert_num
     assert page.count('role="switch"') == 12
 
 
+def test_the_list_says_which_event_starts_a_journey():
+    make_journey("Thanks", trigger_type="event", trigger_config={"event": "order_placed"})
+    assert "An event: order_placed" in signed_in(superuser=True).get(JOURNEYS).content.decode()
+
+
 def test_an_empty_list_says_what_a_journey_is():
     page = signed_in(superuser=True).get(JOURNEYS).content.decode()
     assert "No journeys yet" in page and "Add journey" in page

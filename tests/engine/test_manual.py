@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from journeys.authoring.publish import set_active
+from journeys.authoring.publish import delete_journey, set_active
 from journeys.authoring.segments import SegmentBody, create_segment
 from journeys.engine.intakes import take_in
 from journeys.engine.manual import AudienceChanged, CannotStart, Choice, Request, how_many, start
-from journeys.models import Event, Intake, Journey, UserJourney
+from journeys.models import Event, Intake, IntakeContact, Journey, UserJourney
 from tests.factories import make_contact, make_journey
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -97,3 +97,13 @@ def test_a_condition_and_earlier_runs_are_looked_at_as_ever():
         start(journey.id, Request(Choice(("gold", "free")), 2), NOW)
         assert entered() == ["gold"]
     assert Event.objects.count() == 4
+
+
+def test_a_deleted_journey_takes_its_lists_with_it():
+    journey = by_hand()
+    make_contact("u1", now=NOW)
+    start(journey.id, Request(Choice(("u1",)), 1), NOW)
+    delete_journey(journey.id)
+    assert take_in(lambda: NOW) == 0
+    assert not Intake.objects.exists()
+    assert not IntakeContact.objects.exists()
