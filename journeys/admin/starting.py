@@ -1,6 +1,6 @@
 """The page “Start for…”: who is chosen, how many those are, and the confirmation."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from django import forms
@@ -35,12 +35,8 @@ class StartForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         names = Segment.objects.values_list("name", flat=True)
-        self.fields["segment"] = forms.ChoiceField(
-            label="A segment",
-            required=False,
-            choices=[("", "—"), *((name, name) for name in names)],
-            widget=UnfoldAdminSelectWidget(),
-        )
+        choice = cast(forms.ChoiceField, self.fields["segment"])
+        choice.choices = [("", "—"), *((name, name) for name in names)]
 
     def clean_user_ids(self) -> list[str]:
         ids = list(dict.fromkeys(filter(None, map(str.strip, self.cleaned_data["user_ids"].splitlines()))))

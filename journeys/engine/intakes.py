@@ -11,13 +11,13 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
 from journeys.engine.clock import Clock
 from journeys.engine.flows import lock_journeys
 from journeys.engine.ingest import Incoming, ingest
-from journeys.engine.sql import execute, query
+from journeys.engine.sql import execute, query, uuids
 from journeys.models import Contact, EventSource, Intake
 from journeys.models.ids import new_id
 
@@ -75,7 +75,13 @@ def is_anybody_waiting() -> bool:
 def take_in(clock: Clock, limit: int | None = None) -> int:
     """Start a batch of each unfinished list, or `limit` people of each; how many were taken off."""
     unfinished = Intake.objects.filter(finished_at=None).order_by("created_at", "id")
-    return sum(_batch(*row, clock(), limit or BATCH) for row in unfinished.values_list("id", "journey_id", "key"))
+    total = 0
+    for intake_id, journey_id, key in unfinished.values_list("id", "journey_id", "key"):
+        try:
+            total += _batch(intake_id, journey_id, key, clock(), limit or BATCH)
+        except (DataError, IntegrityError):  # One list's trouble is not the others'.
+            logger.exception("people could not be taken in", extra={"intake": str(intake_id)})
+    return total
 
 
 @transaction.atomic
@@ -104,11 +110,11 @@ def _batch(intake_id: UUID, journey_id: UUID, key: str, now: datetime, limit: in
 
 
 def _start(intake_id: UUID, journey_id: UUID, key: str, taken: Sequence[tuple[UUID, str]], now: datetime) -> None:
-    intake = Intake.objects.select_related("journey__live_version").get(id=intake_id)
-    version = intake.journey.live_version
-    user_ids = dict(query("SELECT id, user_id FROM contacts WHERE id = ANY(%s)", [[each for each, _ in taken]]))
+    rows = Intake.objects.filter(id=intake_id).values_list("properties", "journey__live_version__trigger_type")
+    properties, trigger_type = rows.get()
+    user_ids = dict(query("SELECT id, user_id FROM contacts WHERE id = ANY(%s)", [uuids(each for each, _ in taken)]))
     kind = key.partition(":")[0]
-    if version is None or version.trigger_type != kind:
+    if trigger_type != kind:
         logger.info("a journey has another trigger now", extra={"journey": str(journey_id), "intake": str(intake_id)})
         return
     only = frozenset({journey_id})
@@ -116,7 +122,7 @@ def _start(intake_id: UUID, journey_id: UUID, key: str, taken: Sequence[tuple[UU
         Incoming(
             user_ids[contact_id],
             kind,
-            intake.properties,
+            properties,
             message_id=f"{entry or key}:{journey_id}",
             occurred_at=now,
             source=EventSource.DETECTOR,

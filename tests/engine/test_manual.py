@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import DataError
 
 from journeys.authoring.publish import delete_journey, set_active
 from journeys.authoring.segments import SegmentBody, create_segment
+from journeys.engine import intakes
 from journeys.engine.intakes import take_in
 from journeys.engine.manual import AudienceChanged, CannotStart, Choice, Request, how_many, start
 from journeys.models import Event, Intake, IntakeContact, Journey, UserJourney
@@ -107,3 +109,22 @@ def test_a_deleted_journey_takes_its_lists_with_it():
     assert take_in(lambda: NOW) == 0
     assert not Intake.objects.exists()
     assert not IntakeContact.objects.exists()
+
+
+def test_a_list_that_cannot_be_taken_in_holds_up_no_other(monkeypatch: pytest.MonkeyPatch):
+    bad, good = by_hand(), make_journey("Good", [STEP], trigger_type="manual", now=NOW)
+    make_contact("u1", now=NOW)
+    for journey in (bad, good):
+        start(journey.id, Request(Choice(("u1",)), 1), NOW)
+    ingest = intakes.ingest
+
+    def fail(events: Any, now: datetime) -> None:
+        if bad.id in events[0].journeys:
+            raise DataError("no")
+        ingest(events, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intakes, "ingest", fail)
+        assert take_in(lambda: NOW) == 1
+    assert UserJourney.objects.get().journey_id == good.id
+    assert entered() == ["u1", "u1"]
