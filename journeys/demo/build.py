@@ -38,6 +38,8 @@ from journeys.models.ids import new_id
 SEED = 20_250_118
 OPERATOR = "demo"
 DETECTORS_AT = 6  # o'clock, UTC
+ROUNDS_AT = (6, 9, 15)
+"""When it is looked whom segments, dates and schedules start: each minute in life, and that would take long here."""
 WORKER_SEEN = timedelta(seconds=10)
 RESCORED = 8
 SOON = 40
@@ -119,7 +121,8 @@ def _live_through(past: list[Happening], start: datetime, end: datetime, chance:
         if at.hour == DETECTORS_AT:
             _rescore(at, chance)
             detect(at)
-        rounds.look_and_take_in(lambda at=at: at)  # type: ignore[misc]
+        if at.hour in ROUNDS_AT:
+            rounds.look_and_take_in(lambda at=at: at)  # type: ignore[misc]
         _work_until(at, until)
 
 
