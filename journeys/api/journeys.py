@@ -10,10 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from journeys.api import schema
-from journeys.api.answers import JourneyList, JourneyOut
 from journeys.api.base import ApiView, answer, by
 from journeys.api.bodies import JourneyPatch
 from journeys.api.errors import refuse
+from journeys.api.journey_answers import JourneyList, JourneyOut
 from journeys.api.paging import page
 from journeys.authoring.bodies import JourneyBody
 from journeys.authoring.document import parse

@@ -10,10 +10,11 @@ from rest_framework.response import Response
 
 from journeys.actions.registry import ACTIONS
 from journeys.api import reading, schema
-from journeys.api.answers import DeadLetterList, DecidedOut
+from journeys.api.answers import DecidedOut
 from journeys.api.base import ApiView, answer
 from journeys.api.bodies import INSTANT, LettersBody, LettersFilter
 from journeys.api.paging import page
+from journeys.api.run_answers import DeadLetterList
 from journeys.engine import wake
 from journeys.engine.clock import database_clock
 from journeys.engine.letters import Found, chosen, dismiss_all, replay_all

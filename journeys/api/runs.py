@@ -8,10 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from journeys.api import schema
-from journeys.api.answers import ExecuteAnswer, Executed, NotExecuted, RunDetail, RunList
 from journeys.api.base import ApiView, answer
 from journeys.api.errors import refuse
 from journeys.api.paging import page
+from journeys.api.run_answers import ExecuteAnswer, Executed, NotExecuted, RunDetail, RunList
 from journeys.engine.clock import database_clock
 from journeys.engine.cycle import execute
 from journeys.models import Contact, RunStatus, StepExecution, UserJourney

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from journeys.api import schema
-from journeys.api.answers import MemberList, MemberOut, SegmentList, SegmentOut, SizeOut
+from journeys.api.audience_answers import MemberList, MemberOut, SegmentList, SegmentOut, SizeOut
 from journeys.api.base import ApiView, answer
 from journeys.api.bodies import SegmentPatch
 from journeys.api.errors import refuse

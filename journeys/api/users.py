@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from journeys.api import schema
-from journeys.api.answers import ContactOut, DeviceList, DeviceOut, TagList, TagOut
+from journeys.api.audience_answers import ContactOut, DeviceList, DeviceOut, TagList, TagOut
 from journeys.api.base import ApiView, answer
 from journeys.api.bodies import ContactBody, DeviceBody
 from journeys.api.reading import parse
