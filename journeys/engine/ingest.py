@@ -98,8 +98,8 @@ def ingest(events: Sequence[Incoming], now: datetime) -> list[Answer]:
     flows = _flows(live)
     listeners = {key: flow for key, flow in flows.items() if not flow.listens_to.isdisjoint(names)}
     concerned = lock_runs({event.person.id for event in fresh.values()}, listeners, now)
-    waiting = wake_waiting(concerned, {(event.person.id, event.incoming.name) for event in fresh.values()}, now)
     with pipelined():
+        waiting = wake_waiting(concerned, {(event.person.id, event.incoming.name) for event in fresh.values()}, now)
         _store(fresh, waiting, now)
         starting = [flow for key, flow in flows.items() if live[key].is_active]
         _look_up({event.person.id: event.person for event in fresh.values()}, starting, listeners.values(), now)
