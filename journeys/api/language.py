@@ -40,7 +40,10 @@ SCALAR = {"anyOf": [TEXT, {"type": "number", "minimum": -1e300, "maximum": 1e300
 VALUES: dict[str, dict[str, Any]] = {
     "scalar": SCALAR,
     "comparable": {
-        "anyOf": [{"type": "number", "minimum": -1e300, "maximum": 1e300}, {"type": "string", "pattern": f"^{ISO_INSTANT}$"}]
+        "anyOf": [
+            {"type": "number", "minimum": -1e300, "maximum": 1e300},
+            {"type": "string", "pattern": f"^{ISO_INSTANT}$"},
+        ]
     },
     "list": {"type": "array", "items": SCALAR, "minItems": 1, "maxItems": 1000},
     "text": {"type": "string", "pattern": r"^[^\x00]+$"},
