@@ -80,7 +80,9 @@ def note(segment_id: UUID, journeys: Sequence[Watched], now: datetime) -> None:
     began = time.monotonic()
     with roomy():
         locked = lock_journeys({journey.id for journey in journeys}, skip_locked=True)
-        waiting = [journey for journey in journeys if journey.id in locked and locked[journey.id].is_active]
+        if len(locked) < len(journeys):  # One is just being changed: who is noted without it never starts it.
+            return
+        waiting = [journey for journey in journeys if locked[journey.id].is_active]
         # Publishing a journey locks the segment's key only, so nobody waits for this.
         if not query("SELECT 1 FROM segments WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED", [segment_id]):
             return

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from journeys.authoring.document import DocumentError
 from journeys.authoring.publish import patch_journey, set_active
@@ -254,3 +254,23 @@ def test_two_workers_at_once_start_each_once():
         worker.join()
     assert look(3) == sorted(f"u{number}" for number in range(30))
     assert Event.objects.count() == 30
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_enters_while_the_journey_is_edited_starts_all_the_same():
+    make_segment()
+    journey = starts_with()
+    starts_with(name="Another")
+    look(1)
+    plan("u1", "gold")
+
+    def look_meanwhile() -> None:
+        rounds.look(NOW + 2 * MINUTE)
+        connection.close()
+
+    with transaction.atomic():
+        Journey.objects.select_for_update(no_key=True).get(id=journey.id)
+        looker = threading.Thread(target=look_meanwhile)
+        looker.start()
+        looker.join()
+    assert look(3) == ["u1", "u1"]
