@@ -1,5 +1,6 @@
 """What each trigger can be told, as types: the settings of its detector, and whom it is for."""
 
+import re
 import zoneinfo
 from datetime import time
 from typing import Annotated, Any, Literal, Self
@@ -13,6 +14,8 @@ from journeys.logic.conditions import fields
 from journeys.logic.timing import WEEKDAYS
 
 EventName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
+# What croniter would draw anew at each look; months and days have these letters too, but neither alone.
+_CHANCE = re.compile(r"\b[hr]\b", re.IGNORECASE)
 AttributeName = Annotated[
     str,
     Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f.]+$", json_schema_extra={"widget": "attribute"}),
@@ -117,7 +120,7 @@ class ScheduleConfig(TriggerConfig):
     @field_validator("cron")
     @classmethod
     def _readable(cls, cron: str) -> str:
-        if cron and (len(cron.split()) != 5 or not croniter.is_valid(cron)):
+        if cron and (len(cron.split()) != 5 or _CHANCE.search(cron) or not croniter.is_valid(cron)):
             raise ValueError("must be five fields of cron, such as 0 9 * * 1-5")
         return cron
 

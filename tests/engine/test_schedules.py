@@ -118,6 +118,7 @@ def test_switching_off_ends_what_has_not_started():
         ({"every": "month", "day": 2, "at": "08:00"}, "2026-03-02T08:00"),
         ({"every": "cron", "cron": "30 6 * * 1-5"}, "2026-03-02T06:30"),
         ({"every": "cron", "cron": "0 8 * * *"}, "2026-03-02T08:00"),
+        ({"every": "cron", "cron": "0 8 * MAR thu-fri"}, "2025-03-28T08:00"),
         ({"every": "cron", "cron": "0 9 1 1 *", "timezone": "America/New_York"}, "2026-01-01T14:00"),
     ],
 )
@@ -146,6 +147,8 @@ def test_clock_changes_skip_no_slot_and_repeat_none(every: dict[str, str]):
         ({"every": "cron"}, "cron"),
         ({"every": "cron", "cron": "* * * * * *"}, "trigger_config.cron"),
         ({"every": "cron", "cron": "99 * * * *"}, "trigger_config.cron"),
+        ({"every": "cron", "cron": "R r(2-4) * * *"}, "trigger_config.cron"),
+        ({"every": "cron", "cron": "0 9 r/2 mar fri"}, "trigger_config.cron"),
         ({"at": "9:00"}, "trigger_config.at"),
         ({"day": 32}, "trigger_config.day"),
         ({"weekdays": ["mon", "mon"]}, "trigger_config.weekdays"),
