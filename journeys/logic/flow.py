@@ -193,7 +193,7 @@ def compile_flow(
         signals_read_tags=any(reads_tags(signal.get("condition")) for signal in signals_in(definition)),
         admission_segments=segments_in(condition),
         signals_segments=segments_in(list(signals_in(definition))),
-        segments=segments_in(definition),
+        segments=segments_in([definition.get("exit_condition"), definition["steps"]]),
         conditions_read_tags=any(
             map(reads_tags, (definition.get("exit_condition"), *_conditions(definition["steps"])))
         ),

@@ -120,3 +120,12 @@ def test_an_attribute_of_that_name_is_asked_for_as_the_contacts(buyers: Segment)
     make_journey("Own", [tag("own", own)], now=NOW)
     happen("ann", name="signup")
     assert tagged() == [("ann", "own")]
+
+
+def test_what_only_the_trigger_asks_is_not_asked_again_for_each_step(buyers: Segment):
+    make_journey("Thank", [tag("thanked", None)], trigger_config={"condition": {"not": BUYERS}}, now=NOW)
+    ingest([Incoming("ann", "signup")], NOW)
+    with CaptureQueriesContext(connection) as queries:
+        settle(NOW)
+    assert tagged() == [("ann", "thanked")]
+    assert not [query for query in queries if "segments" in query["sql"]]
