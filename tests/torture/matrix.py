@@ -46,8 +46,13 @@ HEALED_WITHIN_SECONDS = 120
 SENDS = ("send_email", "send_telegram", "send_push", "trigger_webhook")
 KINDS = (
     *SENDS, "apply_tag", "remove_tag", "grant_reward", "update_contact", "start_journey", "schedule_next", "branch",
-    "ab_split", "exit_journey", "wait_for_event", "skip",
+    "ab_split", "exit_journey", "wait_for_event", "skip", "exit_condition", "exit_on",
 )  # fmt: skip
+RULES: dict[str, dict[str, Any]] = {
+    "exit_condition": {"exit_condition": {"field": "tags", "op": "contains", "value": "before"}},
+    "exit_on": {"exit_on": [{"event": "ready"}]},
+}
+"""Of journeys that people leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +113,12 @@ def _enter(all_cells: list[Cell], on: Stage) -> dict[str, UUID]:
     make_journey(MORE, [increment("more", "count", 1)], trigger_type="upgrade", now=now)
     for kind in KINDS:
         middle = _middle(kind, f"{on.ports.url}/hook")
-        journey = make_journey(kind, [tag("before", "before"), middle, tag("after", "after")], now=now)
+        journey = make_journey(
+            kind, [tag("before", "before"), middle, tag("after", "after")], now=now, **RULES.get(kind, {})
+        )
         chosen = frozenset({journey.id})
         ingest([Incoming(cell.user_id, "signup", journeys=chosen) for cell in all_cells if cell.kind == kind], now)
-    ingest([Incoming(cell.user_id, "ready") for cell in all_cells if cell.kind == "wait_for_event"], now)
+    ingest([Incoming(cell.user_id, "ready") for cell in all_cells if cell.kind in ("wait_for_event", "exit_on")], now)
     return dict(UserJourney.objects.values_list("contact__user_id", "id"))
 
 
@@ -138,6 +145,8 @@ def _middle(kind: str, hook: str) -> dict[str, Any]:
             lanes=[lane("received", tag("in", "in"))],
         ),
         "skip": tag("it", "it", **when("plan", "none")),
+        "exit_condition": tag("it", "it"),
+        "exit_on": tag("it", "it"),
     }
     return made[kind]
 
@@ -149,6 +158,10 @@ def course(cell: Cell, split: str) -> Course:
     match cell.kind:
         case "exit_journey":
             return Course("exited", steps, frozenset(tags), ())
+        case "exit_condition":
+            return Course("exited", {"before": "success"}, frozenset(tags), ())
+        case "exit_on":
+            return Course("exited", {}, frozenset(), ())
         case "skip":
             steps["it"] = "skipped"
         case "apply_tag":

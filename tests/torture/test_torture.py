@@ -36,13 +36,13 @@ def test_workers_that_are_killed_at_random_break_no_promise():
 
 
 def test_the_matrix_has_every_action():
-    assert set(KINDS) - {"skip"} == set(ACTIONS)
+    assert set(KINDS) - {"skip", "exit_condition", "exit_on"} == set(ACTIONS)
 
 
 def test_workers_that_are_killed_at_every_point_of_every_kind_of_step_break_no_promise():
     part = torture("--only", "matrix", "--lease", "6")["matrix"]
     assert broken(part) == {}
-    assert part["killed_there"] == part["cells"] == 6 * 15 + 8 * 4
+    assert part["killed_there"] == part["cells"] == 6 * 17 + 8 * 4
 
 
 def test_workers_that_are_killed_while_nothing_can_be_recorded_have_sent_no_more_than_the_bound():
