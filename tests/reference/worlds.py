@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.reference.script import (
     DIES_AT,
+    NO_RULES,
     SEGMENTS,
     ByHand,
     Capped,
@@ -101,6 +102,7 @@ COMES = [
     *["edit"] * 5,
     *["switch"] * 3,
     *["rule"] * 2,
+    *["concerns"] * 9,
     "change",
     "batch",
     "forget",
@@ -109,7 +111,10 @@ COMES = [
     "cap",
     *CALLS,
 ]
-MEANWHILE = ["look", "hand", "switch", "switch", "switch", "edit", "edit", "rule", "change", "forget", "event", "cap"]
+MEANWHILE = [
+    *("look", "hand", "switch", "switch", "switch", "edit", "edit", "rule", "concerns", "concerns"),
+    *("change", "forget", "event", "cap"),
+]
 HOURS = st.sampled_from(["02:30", "09:00", "13:00"])
 BORN = st.sampled_from([None, "1990-03-28", "1990-03-29", "1985-10-24", "1985-10-25", "1991-06-01", "1991-06-02"])
 """In the days after worlds begin."""
@@ -201,7 +206,7 @@ def rules(draw: Draw) -> dict[str, Any]:
     if draw(st.booleans()):
         leaves = draw(st.sampled_from([{}, {"exit_on_goal": False}]))
         found["goal"] = {**draw(signals()), "within_days": draw(st.sampled_from([1, 1, 2])), **leaves}
-    if draw(RARELY) or draw(RARELY):
+    if draw(RARELY):
         found["holdout_percent"] = draw(st.sampled_from([10, 50, 50]))
     return found
 
@@ -355,8 +360,12 @@ def outside(draw: Draw, journeys: dict[str, Step], kinds: list[str] = COMES) -> 
             journeys[name]["steps"] = draw(edits(name, journeys[name]["steps"]))
             settings = {"quiet_hours": draw(QUIET_HOURS)} if draw(RARELY) else {}
             return Edited(name, tuple(deepcopy(journeys[name]["steps"])), settings)
+        case "concerns":
+            return draw(concerns(journeys[name]))
         case "rule":
-            return Ruled(name, draw(rules()))
+            changed = draw(rules())
+            journeys[name] = {it: journeys[name][it] for it in journeys[name].keys() - NO_RULES.keys()} | changed
+            return Ruled(name, changed)
         case "switch":
             journeys[name]["is_active"] = not journeys[name]["is_active"]
             return Switched(name, journeys[name]["is_active"])
@@ -381,6 +390,16 @@ def events(draw: Draw) -> Happens:
     properties = {"plan": draw(st.sampled_from(PLANS))} if draw(RARELY) else {}
     message_id = draw(st.sampled_from(["m1", "m2"])) if draw(RARELY) else None
     return Happens(draw(st.sampled_from(USERS)), draw(st.sampled_from(HAPPENS)), properties, message_id)
+
+
+@st.composite
+def concerns(draw: Draw, journey: Step) -> Happens:
+    """Something that starts this journey, ends its runs, or is its goal."""
+    names = [it["event"] for it in journey.get("exit_on", ())]
+    names += [journey["goal"]["event"]] if journey.get("goal") else []
+    starts = journey["trigger_config"].get("event", journey["trigger_type"])
+    names += [starts] * max(1, len(names)) if starts in HAPPENS else []
+    return Happens(draw(st.sampled_from(USERS)), draw(st.sampled_from(names or HAPPENS)))
 
 
 @st.composite
