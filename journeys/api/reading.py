@@ -80,7 +80,7 @@ def limit_body(request: HttpRequest) -> None:
     (gunicorn does, for chunked bodies) is read from here instead.
     """
     announced = request.META.get("CONTENT_LENGTH") or ""
-    if announced.isdigit() and int(announced) > MAX_BYTES:
+    if announced.isascii() and announced.isdigit() and int(announced) > MAX_BYTES:
         _discard(request)
         raise TooLarge
     if not announced and request.META.get("wsgi.input_terminated") and "HTTP_TRANSFER_ENCODING" in request.META:
