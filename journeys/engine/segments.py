@@ -87,6 +87,8 @@ def note(segment_id: UUID, journeys: Sequence[Watched], now: datetime) -> None:
         if not query("SELECT 1 FROM segments WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED", [segment_id]):
             return
         segment = Segment.objects.get(id=segment_id)
+        if segment.noted_at is not None and segment.noted_at >= now:
+            return  # Another worker has done it since we looked.
         rules = dict(Lookout.objects.filter(journey_id__in=locked).values_list("journey_id", "rule"))
         known = [journey for journey in waiting if _segment_of(rules.get(journey.id)) == str(segment_id)]
         lists = [_list(segment, journey.id, now) for journey in known]
