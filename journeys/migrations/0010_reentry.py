@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('journeys', '0021_windows'),
+        ('journeys', '0009_windows'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('journeys', '0030_frequency_caps'),
+        ('journeys', '0013_frequency_caps'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('journeys', '0020_trigger_event'),
+        ('journeys', '0008_trigger_event'),
     ]
 
     operations = [

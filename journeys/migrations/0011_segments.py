@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('journeys', '0022_reentry'),
+        ('journeys', '0010_reentry'),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('journeys', '0023_segments'),
+        ('journeys', '0011_segments'),
     ]
 
     operations = [

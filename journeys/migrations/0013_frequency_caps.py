@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('journeys', '0024_intakes'),
+        ('journeys', '0012_intakes'),
     ]
 
     operations = [
