@@ -25,6 +25,8 @@ def look_again(journey_id: UUID, step_ids: Sequence[UUID], now: datetime) -> int
         "WHERE id IN (SELECT id FROM user_journeys WHERE journey_id = %(journey)s AND status = 'active' "
         "AND claim_token IS NULL AND attempts = 0 AND current_step_id = ANY(%(steps)s) "
         "AND COALESCE(due_at, parked_due_at) > %(now)s "
+        # Who is moved waits again: while workers do that, batches would come to no end.
+        "AND version_id <> (SELECT live_version_id FROM journeys WHERE id = %(journey)s) "
         "ORDER BY id LIMIT %(batch)s FOR NO KEY UPDATE)",
         {"now": now, "journey": journey_id, "steps": list(step_ids), "batch": BATCH},
     )

@@ -7,6 +7,7 @@ import pytest
 from journeys.authoring.document import export, parse
 from journeys.authoring.publish import save_journey, set_active
 from journeys.engine.ingest import Incoming, ingest
+from journeys.engine.inside import look_again
 from journeys.models import Journey, RunStatus, StepExecution, UserJourney
 from tests.engine.test_cycle import tag, tags_of, work_at
 from tests.factories import make_journey
@@ -48,6 +49,13 @@ def test_a_shorter_delay_reaches_those_who_wait():
     edit(journey, [tag("a"), tag("b", delay_minutes=10)])
     work_at(NOW)
     assert run_of(journey).due_at == NOW + timedelta(minutes=10)
+
+
+def test_who_was_moved_already_is_not_looked_at_for_ever():
+    journey = inside([tag("a"), tag("b", delay_minutes=1440)])
+    edit(journey, [tag("a"), tag("b", delay_minutes=10)])
+    work_at(NOW)
+    assert look_again(journey.id, [run_of(journey).current_step_id], NOW) == 0
 
 
 def test_a_step_that_was_moved_behind_is_not_executed_again():
