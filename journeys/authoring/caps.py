@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from journeys.engine import wake
-from journeys.engine.caps import release
+from journeys.engine.caps import look_again, note_change
 from journeys.models import FrequencyCap
 from journeys.models.ids import new_id
 
@@ -58,8 +58,6 @@ def _store(cap: FrequencyCap, document: CapDocument, now: datetime) -> Frequency
 
 
 def _look_again(now: datetime) -> None:
-    moved = 0
-    while batch := release(now):
-        moved += batch
-    if moved:
+    note_change(now)
+    if look_again(now):
         wake.after_commit()

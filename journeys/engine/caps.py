@@ -17,6 +17,7 @@ from journeys.engine.decision import Decision, Run
 from journeys.engine.load import Loaded
 from journeys.engine.parking import NOW_AT_LATEST
 from journeys.engine.people import Person
+from journeys.engine.queue import beat, beaten_since
 from journeys.engine.sql import execute, query, uuids
 from journeys.logic.caps import Cap, Sent, free_at
 from journeys.logic.effects import Send
@@ -24,6 +25,9 @@ from journeys.logic.flow import Flow
 from journeys.models import FrequencyCap
 
 BATCH = 5_000
+CHANGED = "caps"
+LONGEST_CLAIM = timedelta(minutes=5)
+"""More than a claim takes, and the minute job leaves between two of its turns."""
 
 
 class Capped(Exception):
@@ -90,12 +94,33 @@ def note(decision: Decision, config: Any, message: Outgoing) -> None:
         decision.run.person.sent += (Sent(message.channel, message.created_at, message.id),)
 
 
+def look_again(now: datetime) -> int:
+    """Let all who wait for a cap be looked at by the caps as they are now; how many."""
+    total = 0
+    while batch := _release(now):
+        total += batch
+    return total
+
+
+def note_change(now: datetime) -> None:
+    """Note that caps were changed: the minute job looks again at those who were just being decided on."""
+    beat(CHANGED, now)
+
+
+def repair(now: datetime) -> None:
+    """A claim that was under way when caps were changed may have held somebody back by those of before."""
+    if beaten_since(CHANGED, now - LONGEST_CLAIM):
+        look_again(now)
+
+
 @transaction.atomic
-def release(now: datetime) -> int:
-    """Make a batch of those due who wait for a cap, to be looked at by the caps as they are now; how many."""
+def _release(now: datetime) -> int:
+    """Make a batch of those due who wait for a cap; how many. Who was decided on since `now` stays: workers hold back
+    again whom we let go, and neither would come to an end."""
     return execute(
         f"UPDATE user_journeys SET {NOW_AT_LATEST}, capped_until = NULL WHERE id IN (SELECT id FROM user_journeys "
-        "WHERE status = 'active' AND capped_until IS NOT NULL ORDER BY id LIMIT %(batch)s FOR NO KEY UPDATE)",
+        "WHERE status = 'active' AND capped_until IS NOT NULL AND updated_at <= %(now)s "
+        "ORDER BY id LIMIT %(batch)s FOR NO KEY UPDATE)",
         {"now": now, "batch": BATCH},
     )
 

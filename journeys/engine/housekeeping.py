@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from journeys.engine import breakers, limits
+from journeys.engine import breakers, caps, limits
 from journeys.engine.parking import UNHELD, park, unpark
 from journeys.engine.partitions import make_months
 from journeys.engine.pruning import prune_task_records
@@ -23,11 +23,12 @@ ASTRAY = (
 
 
 def minute(now: datetime) -> None:
-    """Roll up tallies, bring parking into line with the switches, should a crash have come between the two, and make
-    the months to come."""
+    """Roll up tallies, bring parking into line with the switches, should a crash have come between the two, let a
+    change of caps reach everybody, and make the months to come."""
     while _roll_up() == ROLL_UP_BATCH:
         pass
     _repair_parking()
+    caps.repair(now)
     prune_task_records(now)
     make_months(now)
     limits.tidy(now)

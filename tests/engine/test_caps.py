@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from journeys.authoring.caps import CapDocument, create_cap, delete_cap, save_cap
 from journeys.authoring.publish import patch_journey
-from journeys.engine import pruning, replay
+from journeys.engine import caps, housekeeping, pruning, replay
 from journeys.engine.claim import claim
 from journeys.engine.cycle import work
 from journeys.engine.ingest import Incoming, ingest
@@ -273,3 +273,37 @@ def test_two_workers_cannot_exceed_a_cap(bot):
     for days in range(1, 6):
         work_at(NOW + days * DAY)
     assert Message.objects.count() == 6 * 16
+
+
+def test_who_is_held_back_again_meanwhile_is_not_looked_at_for_ever(bot):
+    cap()
+    person()
+    make_journey("J", [say("one"), say("two")], now=NOW)
+    start()
+    work_at(NOW + MINUTE)
+    assert caps.look_again(NOW) == 0
+    assert caps.look_again(NOW + 2 * MINUTE) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_is_just_being_decided_on_when_a_cap_is_removed_is_looked_at_again_too(bot):
+    of = cap()
+    person()
+    for trigger in ("signup", "upgrade"):
+        make_journey(trigger, [say(trigger)], trigger_type=trigger, now=NOW)
+    ingest([Incoming("u1", "signup")], NOW)
+    work_at(NOW)
+    ingest([Incoming("u1", "upgrade")], NOW)
+
+    def remove() -> None:
+        delete_cap(of.id, NOW)
+        connections.close_all()
+
+    with transaction.atomic():
+        claim(NOW, 10)
+        remover = threading.Thread(target=remove)
+        remover.start()
+        remover.join()
+    housekeeping.minute(NOW + MINUTE)
+    work_at(NOW + MINUTE)
+    assert texts(bot) == ["signup", "upgrade"]
