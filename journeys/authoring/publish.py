@@ -70,6 +70,7 @@ def create_journey(document: JourneyDocument, by: User | None, now: datetime) ->
         _write_settings(journey, document, now)
         _write_steps(journey, document.steps, now)
         _publish(journey, by, now)
+    _watch(journey)
     logger.info("journey created", extra={"journey": str(journey.id), "operator": _key(by)})
     return journey
 
@@ -287,6 +288,7 @@ def _canonical(value: Any) -> str:
 
 def _follow_up(journey: Journey, was_active: bool, changed: Collection[UUID], now: datetime) -> None:
     """What a committed change means to the people inside; each in batches of its own."""
+    _watch(journey)
     moved = 0
     while changed and (batch := look_again(journey.id, list(changed), now)):
         moved += batch
@@ -296,3 +298,9 @@ def _follow_up(journey: Journey, was_active: bool, changed: Collection[UUID], no
         park(journey.id)
     if moved:
         wake.after_commit()
+
+
+def _watch(journey: Journey) -> None:
+    """Who enters a segment starts only what was watching before: that must not wait for the minute to be over."""
+    if journey.is_active and journey.trigger_type == "segment":
+        wake.look_after_commit()

@@ -58,18 +58,29 @@ FORGET = (
 
 
 def look(now: datetime) -> None:
-    """Note who entered and left each segment that active journeys start from, unless that was just done."""
+    """Note who entered and left each segment that active journeys start from, unless that was just done for all."""
     journeys: dict[str, list[Watched]] = defaultdict(list)
     for journey in watched("segment"):
         journeys[journey.config.segment].append(journey)
+    rules = dict(
+        Lookout.objects.filter(journey__live_version__trigger_type="segment").values_list("journey_id", "rule")
+    )
     for segment in Segment.objects.filter(name__in=journeys).order_by("id"):
-        pause = max(SHORTEST_PAUSE, SHARE * timedelta(milliseconds=segment.noting_ms))
-        if segment.noted_at is not None and now - segment.noted_at < pause:
+        begins = any(_segment_of(rules.get(journey.id)) != str(segment.id) for journey in journeys[segment.name])
+        if _is_fresh(segment, now, begins=begins):
             continue
         try:
             note(segment.id, journeys[segment.name], now)
         except DataError:  # One segment's trouble is not the others'.
             logger.exception("a segment's members could not be noted", extra={"segment": str(segment.id)})
+
+
+def _is_fresh(segment: Segment, now: datetime, *, begins: bool) -> bool:
+    """Whether its members need not be noted yet. A journey that `begins` to wait misses who enters until they are."""
+    if segment.noted_at is None:
+        return False
+    pause = max(SHORTEST_PAUSE, SHARE * timedelta(milliseconds=segment.noting_ms))
+    return now - segment.noted_at < pause and not (begins and now > segment.noted_at)
 
 
 def note(segment_id: UUID, journeys: Sequence[Watched], now: datetime) -> None:

@@ -6,6 +6,7 @@ from django.db import transaction
 
 WORK = "journeys.tasks.work"
 TAKE_IN = "journeys.tasks.take_in"
+LOOK = "journeys.tasks.look"
 QUIET_SECONDS = 0.1
 """A process wakes workers at most this often; what comes in between, the ticker sees within half a second."""
 
@@ -33,3 +34,10 @@ def take_in_after_commit() -> None:
     from django_q.tasks import async_task
 
     transaction.on_commit(lambda: async_task(TAKE_IN), robust=True)
+
+
+def look_after_commit() -> None:
+    """Let a worker look around once the current transaction has committed, and not only when the minute is over."""
+    from django_q.tasks import async_task
+
+    transaction.on_commit(lambda: async_task(LOOK), robust=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django_q.models import OrmQ
 
 from journeys.authoring.document import DocumentError
 from journeys.authoring.publish import patch_journey, set_active
@@ -110,6 +111,27 @@ def test_each_journey_of_a_segment_starts():
     look(2)
     plan("u1", "gold")
     assert look(3) == ["u1", "u1"]
+
+
+def test_a_journey_that_begins_does_not_wait_until_the_segment_is_looked_at_again():
+    make_segment()
+    starts_with(name="One")
+    look(1)
+    starts_with(name="Two")
+    rounds.look_and_take_in(lambda: NOW + MINUTE + timedelta(seconds=1))
+    plan("u1", "gold")
+    assert look(3) == ["u1", "u1"]
+
+
+def test_workers_look_as_soon_as_a_journey_of_a_segment_is_switched_on(django_capture_on_commit_callbacks: Any):
+    make_segment()
+    with django_capture_on_commit_callbacks(execute=True):
+        journey = starts_with(is_active=False)
+        make_journey("Other", [STEP], now=NOW)
+    assert not OrmQ.objects.exists()
+    with django_capture_on_commit_callbacks(execute=True):
+        set_active(journey.id, True, None, NOW)
+    assert [task.func() for task in OrmQ.objects.all()] == ["journeys.tasks.look"]
 
 
 def test_what_happens_while_a_journey_is_off_is_past():

@@ -85,7 +85,9 @@ class Callers(Walk):
 
     def _look_at_segment(self, name: str, journeys: list[Journey]) -> None:
         members = self.members[name]
-        if not journeys or (members.noted_at and self.now - members.noted_at < PAUSE):
+        begins = any(self.looked.get(journey.name, (None,))[0] != name for journey in journeys)
+        pause = timedelta.resolution if begins else PAUSE
+        if not journeys or (members.noted_at and self.now - members.noted_at < pause):
             return
         members.noted_at = self.now
         inside = sorted(user for user in self.contacts if self._is_in(user, SEGMENTS[name]))
