@@ -41,9 +41,9 @@ def watched(kind: str) -> Iterator[Watched]:
             logger.exception("a trigger can't be read", extra={"journey": str(journey_id)})
 
 
-def forget_idle() -> None:
-    """Remove the lookouts of journeys that are off: switched on again, they begin anew."""
-    execute("DELETE FROM lookouts l USING journeys j WHERE j.id = l.journey_id AND NOT j.is_active")
+def forget(journey_id: UUID) -> None:
+    """Look after a journey no more, as it is switched off, under its lock: switched on again, it begins anew."""
+    execute("DELETE FROM lookouts WHERE journey_id = %s", [journey_id])
 
 
 def each(

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from journeys.engine import dates, lookouts, schedules, segments
+from journeys.engine import dates, schedules, segments
 from journeys.engine.clock import Clock
 from journeys.engine.intakes import take_in
 from journeys.models import Intake
@@ -13,7 +13,6 @@ KEPT = timedelta(days=30)
 
 def look(now: datetime) -> None:
     """Write down all those who are to be started; `take_in` starts them."""
-    lookouts.forget_idle()
     schedules.look(now)
     dates.look(now)
     segments.look(now)

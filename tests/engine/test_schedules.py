@@ -97,6 +97,16 @@ def test_slots_while_it_is_off_are_past():
     assert told(DAY + HOUR) == ["u1"]
 
 
+def test_what_comes_while_it_is_off_is_past_also_where_nobody_looked_meanwhile():
+    make_contact("u1", now=NOW)
+    journey = scheduled(at="09:00")
+    assert told(0 * HOUR) == []
+    set_active(journey.id, False, None, NOW + 0.5 * HOUR)
+    set_active(journey.id, True, None, NOW + 1.5 * HOUR)
+    assert told(2 * HOUR) == []
+    assert len(told(26 * HOUR)) == 1
+
+
 def test_switching_off_ends_what_has_not_started():
     make_contact("u1", now=NOW)
     journey = scheduled(at="09:00")

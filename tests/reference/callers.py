@@ -34,7 +34,6 @@ class Callers(Walk):
 
     def look(self) -> None:
         """What is looked at every minute: whoever is found starts at once."""
-        self.looked = {name: it for name, it in self.looked.items() if self.journeys[name].on}
         on = [journey for journey in self.journeys.values() if journey.on]
         for journey in on:
             if journey.trigger == "schedule":

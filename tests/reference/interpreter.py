@@ -178,6 +178,7 @@ class Reference(Callers):
         was_on, self.journeys[name].on = self.journeys[name].on, on
         if was_on != on:
             self.journeys[name].changed_at = self.now
+            self.looked.pop(name, None)
             self.park(name)
 
     def park(self, name: str) -> None:
