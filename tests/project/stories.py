@@ -1,7 +1,8 @@
 """The examples of docs/journeys.md: journeys and segments as documents, and stories that are played in the engine.
 
 A story has a line for what comes and for what must have been executed: `TIME  ana does signup {…}`, `TIME  ana has {…}`
-(columns of the contact, and attributes), `TIME  NAME is switched off`, `TIME  at most 1 message in 24 hours`,
+(columns of the contact, and attributes), `TIME  NAME is switched off`, `TIME  NAME is started for ana, bob`,
+`TIME  at most 1 message in 24 hours`,
 `TIME  ana: Step, Step (skipped)` with all that is executed of hers at that moment, `TIME  ana completed`.
 """
 
@@ -18,7 +19,7 @@ from journeys.authoring.caps import CapDocument, create_cap
 from journeys.authoring.document import parse
 from journeys.authoring.publish import create_journey, set_active
 from journeys.authoring.segments import create_segment, parse_segment
-from journeys.engine import rounds
+from journeys.engine import manual, rounds
 from journeys.engine.contacts import COLUMNS, upsert_contact
 from journeys.engine.cycle import work
 from journeys.engine.ingest import Incoming, ingest
@@ -73,6 +74,8 @@ class Telling:
             self.settle()
         elif found := re.fullmatch(r"at most (\d+) messages? in (\d+) hours", said):
             create_cap(CapDocument("", int(found[1]), int(found[2])), self.now)
+        elif found := re.fullmatch(r"(.+) is started for (.+)", said):
+            self.start(found[1], found[2].split(", "))
         elif found := re.fullmatch(r"(.+) is switched (on|off)", said):
             set_active(Journey.objects.get(name=found[1]).id, found[2] == "on", None, self.now)
             self.settle()
@@ -83,6 +86,12 @@ class Telling:
             assert run.status == found[2], f"{line}: the run is {run.status}"
         else:
             raise AssertionError(f"not a line of a story: {line!r}")
+
+    def start(self, name: str, user_ids: list[str]) -> None:
+        asked = manual.Request(manual.Choice(tuple(user_ids)), len(user_ids))
+        manual.start(Journey.objects.get(name=name).id, asked, self.now)
+        rounds.look_and_take_in(lambda: self.now)
+        self.settle()
 
     def change(self, user_id: str, values: dict[str, Any]) -> None:
         columns = {name: values.pop(name) for name in COLUMNS if name in values}
