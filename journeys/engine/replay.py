@@ -179,7 +179,9 @@ def _fill(batch: _Batch, now: datetime, limit: int, only: list[UUID] | None) -> 
         f"WHERE e.id = ANY(%(ids)s) AND e.replay_at IS NOT NULL AND {_of('e')} FOR NO KEY UPDATE OF e SKIP LOCKED",
         {"now": now, "ids": [row[0] for row in peeked]},
     )
-    loaded = load([LockedRun(*row[4:]) for row in rows], people, journeys, now, targets=lock_targets(journeys))
+    runs = [LockedRun(*row[4:]) for row in rows]
+    targets = lock_targets(journeys, [run.version_id for run in runs])  # A step is replayed as it was in its version.
+    loaded = load(runs, people, journeys, now, targets=targets)
     messages = outgoing(row[0] for row in rows)
     for (key, step_id, tries, *_), run in zip(rows, loaded.runs, strict=True):
         one = _Replay(key, run, step_id, _step(loaded, run, step_id), tries, messages.get(key), Decision(run))

@@ -1,6 +1,6 @@
 """Journeys that journeys start: each start is made in the transaction of its step, under the contact's lock."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -33,12 +33,13 @@ class _Start(NamedTuple):
     key: UUID
 
 
-def lock_targets(journeys: Mapping[UUID, LiveJourney]) -> dict[UUID, Target | None]:
-    """Lock the journeys that these can start; None for one that is just being changed. Deleted ones are left out.
+def lock_targets(journeys: Mapping[UUID, LiveJourney], versions: Collection[UUID] = ()) -> dict[UUID, Target | None]:
+    """Lock the journeys that these, and earlier `versions`, can start; None for one that is just being changed.
+    Deleted ones are left out.
 
     It waits for nobody, so the order of locks is kept whatever the caller holds.
     """
-    flows = flows_of({journey.version_id for journey in journeys.values()})
+    flows = flows_of({journey.version_id for journey in journeys.values()}.union(versions))
     wanted = {journey_id for flow in flows.values() if isinstance(flow, Flow) for journey_id in _started_by(flow)}
     if not wanted:
         return {}

@@ -126,6 +126,19 @@ def test_a_dead_letter_that_is_replayed_starts_it():
     assert run_in(other).status == "completed"
 
 
+def test_a_dead_letter_of_a_version_that_started_another_journey_starts_that_one():
+    other = target()
+    journey = make_journey("First", [go_to(other, plan="{{ event.plan | divided_by: event.by }}")], now=NOW)
+    start(plan=4, by=0)
+    work_at(NOW)
+    letter = StepExecution.objects.get(status="failed")
+    patch_journey(journey.id, {"steps": [tag("instead")]}, None, NOW)
+    UserJourney.objects.filter(journey=journey).update(metadata={"plan": 4, "by": 2})
+    replay.replay([letter.id], NOW)
+    replay.work(lambda: NOW, 10)
+    assert StepExecution.objects.get(id=letter.id).result == {"status": "started", "journey": "Target"}
+
+
 def make_it_right(letter: StepExecution) -> None:
     journey = Journey.objects.get(name="First")
     other = Journey.objects.get(name="Target")
