@@ -129,9 +129,9 @@ class JourneyAdmin(ModelAdmin):
         return HttpResponseRedirect(reverse("admin:journeys_journey_changelist"))
 
     def start_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Start the journey for people whom somebody chooses."""
+        """Start the journey for people whom somebody chooses. It tells whom we know, as the API's call does."""
         journey: Journey | None = self.get_object(request, unquote(object_id))
-        if not self.has_change_permission(request, journey):
+        if not (self.has_change_permission(request, journey) and request.user.has_perm("journeys.view_contact")):
             raise PermissionDenied
         if journey is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)

@@ -63,3 +63,15 @@ def test_who_may_not_change_journeys_starts_nobody(page: str):
     client.force_login(operator("journeys.view_journey"))
     assert client.get(page).status_code == 403
     assert page not in client.get(reverse("admin:journeys_journey_changelist")).content.decode()
+
+
+def test_who_may_not_see_contacts_starts_nobody_either(page: str):
+    client = Client()
+    allowed = "journeys.view_journey", "journeys.change_journey"
+    client.force_login(operator(*allowed))
+    journey_page = page.replace("start/", "change/")
+    assert client.post(page, {"user_ids": "u1", "segment": ""}).status_code == 403
+    assert page not in client.get(journey_page).content.decode()
+    client.force_login(operator(*allowed, "journeys.view_contact", username="another"))
+    assert client.get(page).status_code == 200
+    assert page in client.get(journey_page).content.decode()
