@@ -2,7 +2,7 @@
 
 A story has a line for what comes and for what must have been executed: `TIME  ana does signup {…}`, `TIME  ana has {…}`
 (columns of the contact, and attributes), `TIME  NAME is switched off`, `TIME  NAME is started for ana, bob`,
-`TIME  at most 1 message in 24 hours`,
+`TIME  at most 1 message in 24 hours`, `TIME  1000 people do signup` and what `about 10 % of them are`,
 `TIME  ana: Step, Step (skipped)` with all that is executed of hers at that moment, `TIME  ana completed`.
 """
 
@@ -28,6 +28,8 @@ from journeys.models import Contact, Journey, RunStatus, StepExecution, UserJour
 SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 BLOCK = re.compile(r"^```(json|story)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)  (.+)")
+CROWD = "person-"
+"""How the ids of people begin of whom a story tells only how many do what."""
 Executed = tuple[str, str, str]
 """When, whose, and what: `Step`, or `Step (skipped)`."""
 
@@ -72,6 +74,14 @@ class Telling:
             ingest([Incoming(found[1], found[2], json.loads(found[3] or "{}"))], self.now)
             Contact.objects.filter(user_id=found[1]).update(is_test=True)
             self.settle()
+        elif found := re.fullmatch(r"(\d+) people do (\S+)", said):
+            ingest([Incoming(f"{CROWD}{number}", found[2]) for number in range(int(found[1]))], self.now)
+            Contact.objects.filter(user_id__startswith=CROWD).update(is_test=True)
+            self.settle()
+        elif found := re.fullmatch(r"about (\d+) % of them are (\w+ \w+)", said):
+            of_them = UserJourney.objects.filter(contact__user_id__startswith=CROWD)
+            share = of_them.filter(status=found[2].replace(" ", "_")).count() / of_them.count()
+            assert abs(share - int(found[1]) / 100) < 0.05, f"{line}: it is {share:.1%}"
         elif found := re.fullmatch(r"at most (\d+) messages? in (\d+) hours", said):
             create_cap(CapDocument("", int(found[1]), int(found[2])), self.now)
         elif found := re.fullmatch(r"(.+) is started for (.+)", said):
@@ -129,6 +139,7 @@ def play(example: Example) -> tuple[list[Executed], list[Executed]]:
         telling.tell(line)
     rows = (
         StepExecution.objects.exclude(status="pending")
+        .exclude(user_journey__contact__user_id__startswith=CROWD)
         .order_by("executed_at")
         .values_list("executed_at", "user_journey__contact__user_id", "step__name", "status")
     )
