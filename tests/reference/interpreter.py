@@ -202,7 +202,12 @@ class Reference(Callers):
 
     def cap(self, caps: Iterable[Cap]) -> None:
         """Those who wait for a cap are looked at again."""
-        self.caps = list(caps)
+        before, self.caps = self.caps, list(caps)
+        if before or self.caps:
+            self.capped_at = self.now
+            self._look_at_the_capped()
+
+    def _look_at_the_capped(self) -> None:
         for run in self.runs.values():
             if run.capped:
                 run.due, run.parked = run.due and min(run.due, self.now), run.parked and min(run.parked, self.now)
@@ -211,6 +216,8 @@ class Reference(Callers):
     def tidy(self) -> None:
         for name in self.journeys:
             self.park(name)
+        if self.capped_at is not None and self.now - self.capped_at <= 5 * MINUTE:
+            self._look_at_the_capped()
 
     def forget(self, user: str) -> None:
         if self.contacts.pop(user, None) is None:

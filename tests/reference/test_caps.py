@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.reference.play import play
-from tests.reference.script import Capped, Edited, Forgotten, Happens, Passes, Switched, Together, Works, World
+from tests.reference.script import Capped, Edited, Forgotten, Happens, Passes, Switched, Tidied, Together, Works, World
 from tests.reference.worlds import STARTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,6 +51,18 @@ FAILS = {"k1": ("never", 10_000)}
         world(Works(), Edited("J1", (say("k1"), say("k2", when_capped="skip"), say("k3"))), Works(), journeys=THREE),
         world(Works(), Edited("J1", (say("k1"), say("k3"))), Works(), journeys=THREE),
         world(Works(), Switched("J1", False), Capped((TWO_A_DAY,)), Switched("J1", True), Works(), journeys=THREE),
+        world(
+            Works(),
+            Tidied(),
+            Works(),
+            Capped((TWO_A_DAY,)),
+            Works(),
+            Passes(5),
+            Tidied(),
+            Passes(1),
+            Tidied(),
+            journeys=THREE,
+        ),
         world(Works(dies=("sent", 1)), Works(), journeys=BOTH),
         world(Works(dies=("claimed", 1)), Works(limit=1, dies=("record", 1)), Works(), journeys=BOTH),
         world(Works(meanwhile=(Capped(()), Forgotten("u2"))), Works(), journeys=BOTH, minutes_to_send=20),

@@ -41,6 +41,7 @@ class Walk:
         self.answered: dict[tuple[str, str], list[str]] = {}
         self.came: dict[str, list[Came]] = {}
         self.caps: list[Cap] = []
+        self.capped_at: datetime | None = None  # When the caps were changed.
         self.entering: list[tuple[Run, str, Document]] = []
         self.counts: Counter[tuple[str, str, str]] = Counter()  # Journey, step or "", what.
 
