@@ -79,6 +79,13 @@
     const [from, to] = [...hours.querySelectorAll("input[type=time]")].map((input) => input.value);
     return [isRow ? `${days[0]}–${days.at(-1)}` : days.join(", "), from && to && `${from}–${to}`].filter(Boolean).join(" ");
   };
+  const waitInWords = (step) => {
+    const event = step.querySelector(":scope > .j-step-body [name$='-config-event']");
+    const timeout = step.querySelector(":scope > .j-step-body [name$='-config-timeout_minutes_number']");
+    if (!event?.value || !timeout?.value) return "";
+    const unit = field(step, "config-timeout_minutes_unit").selectedOptions[0].text;
+    return `${event.value}, at most ${timeout.value} ${timeout.value === "1" ? unit.replace(/s$/, "") : unit}`;
+  };
   /* What is folded away is shown where it says something. */
   const isSaid = (step) =>
     hoursInWords(step) || field(step, "delay_from").value === "journey_start" ||
@@ -87,6 +94,8 @@
     const action = field(step, "action_type");
     const condition = words(step.querySelector(".j-when [data-condition]"));
     const parts = [action.value ? action.selectedOptions[0].text : "no action chosen", delayInWords(step)];
+    const wait = waitInWords(step);
+    if (wait) parts.push(wait);
     const hours = hoursInWords(step);
     if (hours) parts.push(`only ${hours}`);
     if (condition) parts.push(`only if ${condition}`);
