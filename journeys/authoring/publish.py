@@ -108,7 +108,7 @@ def set_active(journey_id: UUID, active: bool, by: User | None, now: datetime) -
         if was_active != active:
             journey.is_active, journey.updated_at = active, now
             journey.save(update_fields=["is_active", "updated_at"])
-            _forget_lookout(journey)
+            _forget_lookout(journey, now)
             logger.info("journey switched", extra={"journey": str(journey_id), "operator": _key(by), "on": active})
     _follow_up(journey, was_active, (), now)
     return journey
@@ -153,7 +153,7 @@ def _key(by: User | None) -> str:
 def _save(journey: Journey, document: JourneyDocument, by: User | None, now: datetime) -> tuple[UUID, ...]:
     """Write and publish under the journey's lock; the ids of the steps whose waiters must be looked at again."""
     _write_settings(journey, document, now)
-    _forget_lookout(journey)
+    _forget_lookout(journey, now)
     _write_steps(journey, document.steps, now)
     return _publish(journey, by, now)
 
@@ -302,9 +302,9 @@ def _follow_up(journey: Journey, was_active: bool, changed: Collection[UUID], no
         wake.after_commit()
 
 
-def _forget_lookout(journey: Journey) -> None:
+def _forget_lookout(journey: Journey, now: datetime) -> None:
     if not journey.is_active:
-        lookouts.forget(journey.id)
+        lookouts.forget(journey.id, now)
 
 
 def _watch(journey: Journey) -> None:

@@ -23,6 +23,8 @@ from journeys.models.ids import new_id
 
 logger = logging.getLogger(__name__)
 
+FOUND_BY = ("segment", "attribute")
+"""What of a trigger's settings the people of a list were found by: edited, they are not meant any more."""
 BATCH = 500
 """People started in one transaction."""
 
@@ -110,11 +112,15 @@ def _batch(intake_id: UUID, journey_id: UUID, key: str, now: datetime, limit: in
 
 
 def _start(intake_id: UUID, journey_id: UUID, key: str, taken: Sequence[tuple[UUID, str]], now: datetime) -> None:
-    rows = Intake.objects.filter(id=intake_id).values_list("properties", "journey__live_version__trigger_type")
-    properties, trigger_type = rows.get()
+    version = "journey__live_version__"
+    fields = ("properties", f"{version}trigger_type", f"{version}definition__trigger_config")
+    properties, trigger_type, config = Intake.objects.filter(id=intake_id).values_list(*fields).get()
     user_ids = dict(query("SELECT id, user_id FROM contacts WHERE id = ANY(%s)", [uuids(each for each, _ in taken)]))
     kind = key.partition(":")[0]
-    if trigger_type != kind:
+    by_another = kind != "manual" and any(
+        name in properties and properties[name] != config.get(name) for name in FOUND_BY
+    )
+    if trigger_type != kind or by_another:
         logger.info("a journey has another trigger now", extra={"journey": str(journey_id), "intake": str(intake_id)})
         return
     only = frozenset({journey_id})

@@ -3,6 +3,7 @@
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.db import connection, transaction
@@ -11,7 +12,7 @@ from django_q.models import OrmQ
 from journeys.authoring.document import DocumentError
 from journeys.authoring.publish import patch_journey, set_active
 from journeys.authoring.segments import SegmentBody, SegmentInUse, change_segment, create_segment, delete_segment
-from journeys.engine import intakes, rounds
+from journeys.engine import intakes, rounds, segments
 from journeys.engine.contacts import delete_contact, upsert_contact
 from journeys.engine.cycle import work
 from journeys.engine.ingest import Incoming, ingest
@@ -296,3 +297,34 @@ def test_who_enters_while_the_journey_is_edited_starts_all_the_same():
         looker.start()
         looker.join()
     assert look(3) == ["u1", "u1"]
+
+
+def test_who_is_on_a_list_does_not_start_once_the_journey_was_switched_off_or_has_another_segment():
+    make_segment()
+    make_segment("Silver", {"field": "plan", "op": "eq", "value": "silver"})
+    switched, edited = starts_with(), starts_with(name="Edited")
+    look(1)
+    plan("u1", "gold")
+    rounds.look(NOW + 2 * MINUTE)
+    set_active(switched.id, False, None, NOW + 2 * MINUTE)
+    set_active(switched.id, True, None, NOW + 2 * MINUTE)
+    patch_journey(edited.id, {"trigger_config": {"segment": "Silver"}}, None, NOW + 2 * MINUTE)
+    while take_in(lambda: NOW + 2 * MINUTE):
+        pass
+    assert look(3) == []
+    assert not Intake.objects.filter(finished_at=None).exists()
+    plan("u2", "gold")
+    plan("u3", "silver")
+    assert look(4) == ["u2", "u3"]
+
+
+def test_a_look_that_is_cut_off_is_made_again(monkeypatch):
+    make_segment()
+    starts_with()
+    look(1)
+    plan("u1", "gold")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(segments, "drop_empty", Mock(side_effect=KeyboardInterrupt))
+        rounds.look(NOW + 2 * MINUTE)
+    assert not Intake.objects.filter(finished_at=None).exists()
+    assert look(3) == ["u1"]
