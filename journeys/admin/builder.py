@@ -31,6 +31,7 @@ from journeys.engine.triggers import TRIGGERS
 from journeys.models import Journey
 
 EXIT = re.compile(r"exit_on\[(\d+)\]\.?")
+OLD_PAGE = {"missing_management_form": "This page is of an earlier release: reload it, and enter your changes again."}
 INNER = re.compile(r"(?:steps|lanes)\[(\d+)\]\.?")
 
 
@@ -43,10 +44,14 @@ class JourneyEditor:
         self.form = JourneyForm(data, journey=journey, words=self.words)
         steps, lanes = initial_forms(draft_steps(journey)) if journey and not data else ([], [])
         options = {"words": self.words, "empty_permitted": False}
-        self.steps = StepFormSet(data, initial=steps, prefix="steps", form_kwargs=options)
+        self.steps = StepFormSet(data, initial=steps, prefix="steps", form_kwargs=options, error_messages=OLD_PAGE)
         exits = [dict(exit) for exit in journey.exit_on] if journey and not data else []
-        self.exits = ExitFormSet(data, initial=exits, prefix="exits", form_kwargs={"empty_permitted": False})
-        self.lanes = LaneFormSet(data, initial=lanes, prefix="lanes", form_kwargs={"empty_permitted": False})
+        self.exits = ExitFormSet(
+            data, initial=exits, prefix="exits", form_kwargs={"empty_permitted": False}, error_messages=OLD_PAGE
+        )
+        self.lanes = LaneFormSet(
+            data, initial=lanes, prefix="lanes", form_kwargs={"empty_permitted": False}, error_messages=OLD_PAGE
+        )
 
     def is_valid(self) -> bool:
         """Whether a document came of it that may be saved. If not, each error stands in its form."""

@@ -113,3 +113,10 @@ def test_the_page_of_a_run_shows_its_goal_and_that_it_leaves():
     ingest([Incoming("u1", "order_placed")], NOON)
     page = signed_in(superuser=True).get(reverse("admin:journeys_userjourney_change", args=[journey.runs.get().pk]))
     assert b"Goal reached" in page.content and b"as soon as a worker has it: goal reached" in page.content
+
+
+def test_a_page_that_was_open_before_a_release_is_refused_with_a_reason():
+    data = {name: value for name, value in posted().items() if not name.startswith("exits-")}
+    response = signed_in(superuser=True).post(f"{JOURNEYS}add/", data)
+    assert "This page is of an earlier release" in response.rendered_content
+    assert not Journey.objects.exists()
