@@ -32,10 +32,10 @@ def test_the_demo_has_a_past_and_a_near_future_and_sends_nothing(small):
     assert set(Message.objects.values_list("status", flat=True)) <= {"captured", "failed"}
     assert {name for name, in Journey.objects.values_list("name")} == {
         "Onboarding", "Failed payment", "Win back the idle", "Churn risk", "Renewal", "Birthday", "Monday digest",
-        "Invite to the beta",
+        "Invite to the beta", "Beta programme",
     }  # fmt: skip
     by_journey = UserJourney.objects.values("journey").annotate(runs=Count("id"))
-    assert len(by_journey) == 8
+    assert len(by_journey) == 9
     assert set(StepExecution.objects.values_list("status", flat=True)) >= {"success", "skipped"}
     now = database_clock()
     assert not UserJourney.objects.filter(started_at__gt=now).exists()

@@ -11,10 +11,11 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Min
 
+from journeys.authoring.caps import create_cap
 from journeys.authoring.document import parse
 from journeys.authoring.publish import create_journey, delete_journey
 from journeys.authoring.segments import create_segment, parse_segment
-from journeys.demo.documents import JOURNEYS, SEGMENTS
+from journeys.demo.documents import CAPS, JOURNEYS, SEGMENTS
 from journeys.demo.people import DAYS, DemoPerson, Happening, happenings, people
 from journeys.engine import cycle, housekeeping, rounds
 from journeys.engine.detect import detect
@@ -25,7 +26,9 @@ from journeys.models import (
     Detection,
     Device,
     Event,
+    FrequencyCap,
     Journey,
+    JourneyStep,
     RunStatus,
     Segment,
     Tag,
@@ -72,6 +75,8 @@ def build(now: datetime) -> None:
     operator = get_user_model().objects.create_user(OPERATOR, is_active=False)
     everyone = people(start, chance)
     _store(everyone)
+    for cap in CAPS:
+        create_cap(cap, start)
     for segment in SEGMENTS:
         create_segment(parse_segment(segment), start)
     for document in JOURNEYS:
@@ -181,9 +186,11 @@ def reset(now: datetime) -> int:
     real = Contact.objects.filter(is_test=False)
     if names := list(real.values_list("user_id", flat=True)[:3]):
         raise NotOurs(f"somebody here is not of the demo ({', '.join(names)}), so nothing is removed")
+    # Journeys that start each other would keep each other.
+    JourneyStep.objects.filter(action_type="start_journey").update(archived_at=now)
     for journey_id in Journey.objects.values_list("id", flat=True):
         delete_journey(journey_id)
-    for model in (Tally, TallyTotal, Detection, Event, Tag, Segment):
+    for model in (Tally, TallyTotal, Detection, Event, Tag, Segment, FrequencyCap):
         model._default_manager.all().delete()
     _, removed = Contact.objects.all().delete()
     get_user_model().objects.filter(username=OPERATOR).delete()

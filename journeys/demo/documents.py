@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from journeys.authoring.caps import CapDocument
+
 
 def _step(name: str, action_type: str, delay_minutes: int = 0, **more: Any) -> dict[str, Any]:
     """A step. `more` is its action's config, and what a step has beside that."""
@@ -38,7 +40,13 @@ ONBOARDING = {
     "goal": {"event": "upgrade", "within_days": 14, "exit_on_goal": False},
     "holdout_percent": 10,
     "steps": [
-        _step("Welcome e-mail", "send_email", template="welcome", subject="Welcome aboard, {{ user.first_name }}!"),
+        _step(
+            "Welcome e-mail",
+            "send_email",
+            template="welcome",
+            subject="Welcome aboard, {{ user.first_name }}!",
+            transactional=True,
+        ),
         _step(
             "Say hello on Telegram",
             "send_telegram",
@@ -103,7 +111,11 @@ PAYMENT_FAILED = {
     "steps": [
         _step("Mark as past due", "apply_tag", tag="past due"),
         _step(
-            "Ask to update the card", "send_email", template="payment_failed", subject="Your payment did not go through"
+            "Ask to update the card",
+            "send_email",
+            template="payment_failed",
+            subject="Your payment did not go through",
+            transactional=True,
         ),
         _step(
             "Paid after all?",
@@ -239,6 +251,22 @@ DIGEST = {
     ],
 }
 
+BETA = {
+    "name": "Beta programme",
+    "description": "For those who were invited, and for whomever you start by hand.",
+    "trigger_type": "manual",
+    "steps": [
+        _step("Welcome to the beta", "send_push", title="Welcome to the beta", body="Tell us what you think."),
+        _step(
+            "Tried it?",
+            "wait_for_event",
+            event="project_opened",
+            timeout_minutes=7 * DAY,
+            lanes={"received": _lane(_step("Thank the tester", "grant_reward", reward_type="credit", value="2"))},
+        ),
+    ],
+}
+
 INVITATION = {
     "name": "Invite to the beta",
     "description": "Whoever comes to be a busy customer is asked once.",
@@ -249,10 +277,13 @@ INVITATION = {
         _step(
             "Invite", "send_email", HOUR, subject="Try it first", text="You use Fernhill a lot. Would you try the beta?"
         ),
+        _step("Into the programme", "start_journey", DAY, journey="Beta programme"),
     ],
 }
 
-JOURNEYS = (ONBOARDING, PAYMENT_FAILED, WIN_BACK, CHURN_RISK, RENEWAL, ANNIVERSARY, DIGEST, INVITATION)
+JOURNEYS = (ONBOARDING, PAYMENT_FAILED, WIN_BACK, CHURN_RISK, RENEWAL, ANNIVERSARY, DIGEST, BETA, INVITATION)
+CAPS = (CapDocument(channel="", at_most=4, period_hours=7 * 24),)
+"""Nobody gets more than four messages a week, receipts and the like aside."""
 SEGMENTS = (
     {
         "name": "Busy customers",
