@@ -52,11 +52,17 @@ def raw_config(config_class: type[BaseModel], entered: Mapping[str, Any]) -> dic
         value = entered.get(name)
         if isinstance(value, Decimal):
             value = str(value)
-        if value is None or value == "" or value == [] or value == {}:
+        if not _applies(info, entered) or value is None or value == "" or value == [] or value == {}:
             continue
         if value != info.default or info.is_required():
             raw[name] = value
     return raw
+
+
+def _applies(info: FieldInfo, entered: Mapping[str, Any]) -> bool:
+    """Whether the browser shows the field: what was entered in one that went away is not meant any more."""
+    name, _, values = str(_extra(info).get("only_when", "")).partition("=")
+    return not name or str(entered.get(name)) in values.split()
 
 
 def initial_config(config_class: type[BaseModel], raw: Mapping[str, Any]) -> dict[str, Any]:

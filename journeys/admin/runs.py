@@ -11,6 +11,7 @@ from unfold.decorators import display
 from journeys.actions.registry import ACTIONS, is_message
 from journeys.admin.icons import icon_of
 from journeys.admin.readonly import ReadOnlyAdmin, as_uuid, matching_contacts
+from journeys.authoring.document import in_order
 from journeys.logic.hours import Span
 from journeys.models import Journey, Message, RunStatus, StepExecution, UserJourney
 
@@ -84,7 +85,7 @@ class RunAdmin(ReadOnlyAdmin):
         return "parked: the journey is off" if run.parked_due_at else run.due_at
 
     def detail(self, request: HttpRequest, obj: UserJourney) -> dict[str, Any]:
-        executions = list(obj.executions.select_related("step").order_by("created_at", "step__order"))
+        executions = in_order(obj.executions.select_related("step"), obj.journey)
         sent = set(Message.objects.filter(pk__in=[each.pk for each in executions]).values_list("pk", flat=True))
         return {
             "title": f"{obj.contact.user_id} in {obj.journey.name}",

@@ -14,7 +14,7 @@ from journeys.authoring.segments import SegmentInUse
 from journeys.authoring.starts import JourneyInUse
 from journeys.engine.audience import TooSlow
 from journeys.engine.letters import CountChanged
-from journeys.engine.manual import AudienceChanged, CannotStart
+from journeys.engine.manual import AudienceChanged, CannotStart, KeyUsed
 
 
 class TooLarge(APIException):
@@ -45,7 +45,7 @@ def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
             return Response(as_json([Fault("", str(exception))]), status=status.HTTP_409_CONFLICT)
         case CannotStart():
             return Response(as_json([Fault("", str(exception))]), status=status.HTTP_409_CONFLICT)
-        case AudienceChanged():
+        case AudienceChanged() | KeyUsed():
             return Response(as_json([Fault("count", str(exception))]), status=status.HTTP_409_CONFLICT)
         case TooSlow():
             return Response(as_json([Fault("", str(exception))]), status=status.HTTP_503_SERVICE_UNAVAILABLE)

@@ -12,6 +12,7 @@ from journeys.api.base import ApiView, answer
 from journeys.api.errors import refuse
 from journeys.api.paging import page
 from journeys.api.run_answers import ExecuteAnswer, Executed, NotExecuted, RunDetail, RunList
+from journeys.authoring.document import in_order
 from journeys.engine.clock import database_clock
 from journeys.engine.cycle import execute
 from journeys.models import Contact, RunStatus, StepExecution, UserJourney
@@ -54,7 +55,7 @@ class RunView(ApiView):
     def get(self, request: Request, run_id: UUID) -> Response:
         run = _found(run_id)
         executions = StepExecution.objects.filter(user_journey=run).select_related("step")
-        return answer(RunDetail.of(run, executions.order_by("created_at", "step__order")))
+        return answer(RunDetail.of(run, in_order(executions, run.journey)))
 
 
 class ExecuteView(ApiView):

@@ -20,7 +20,7 @@ from journeys.authoring.starts import KIND as STARTS
 from journeys.engine.triggers import unwrap
 from journeys.logic import json_values
 from journeys.logic.flow import PREVIOUS_STEP
-from journeys.models import Journey, JourneyStep
+from journeys.models import Journey, JourneyStep, StepExecution
 
 MAX_BODY_DEPTH = 100
 """Lanes nest ten deep, and conditions ten deep inside them; each part has its own, stricter limit."""
@@ -179,6 +179,12 @@ def draft_steps(journey: Journey) -> list[JourneyStep]:
                 yield from read((step.id, lane["name"]))
 
     return list(read(TOP))
+
+
+def in_order(executions: Iterable[StepExecution], journey: Journey) -> list[StepExecution]:
+    """The executions of a run as they came; those of one moment as one reads the journey's steps."""
+    numbers = {step.id: number for number, step in enumerate(draft_steps(journey))}
+    return sorted(executions, key=lambda one: (one.created_at, numbers.get(one.step_id, len(numbers))))
 
 
 def definition(journey: Journey, steps: Sequence[JourneyStep]) -> dict[str, Any]:

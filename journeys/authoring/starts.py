@@ -63,7 +63,10 @@ def _circles(
     for path, target in placed:
         if target in starts[own] and (way := circle(own, {**starts, own: {target}})):
             round_trip = " → ".join(names.get(key, key) for key in way)
-            yield Fault(path, f"makes a circle in which nobody waits: {round_trip}. Put a delay on the way round")
+            yield Fault(
+                path,
+                f"makes a circle in which nobody waits: {round_trip}. Put a delay or a wait on the way round",
+            )
 
 
 def _starts_of_others(journey_id: UUID) -> dict[str, set[str]]:

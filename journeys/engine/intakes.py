@@ -91,6 +91,8 @@ def _batch(intake_id: UUID, journey_id: UUID, key: str, now: datetime, limit: in
     journey = lock_journeys({journey_id}).get(journey_id)
     if journey is None:  # It was deleted, and its lists are.
         return 0
+    if not journey.is_active and key.startswith("manual:"):
+        return 0  # They were chosen, and wait until it is on.
     if not journey.is_active:
         # One that is off starts nobody, as with events, and later it would be too late for what this was for.
         execute("DELETE FROM intake_contacts WHERE intake_id = %s", [intake_id])

@@ -24,6 +24,13 @@ class CannotStart(Exception):
     """This journey starts nobody by hand, or not now."""
 
 
+class KeyUsed(Exception):
+    """Another request had this key: its people are not these."""
+
+    def __init__(self, key: str, people: int) -> None:
+        super().__init__(f"the key {key!r:.60} was used to start {people:,} people: take another for others")
+
+
 class AudienceChanged(Exception):
     """There are not as many as were confirmed."""
 
@@ -67,14 +74,17 @@ def start(journey_id: UUID, request: Request, now: datetime) -> int:
     """Write down that these people are to start; how many they are. The caller wakes a worker, which starts them.
 
     A request that was made before changes nothing, and gets the first answer. Raises CannotStart, AudienceChanged,
-    TooSlow and Segment.DoesNotExist.
+    KeyUsed, TooSlow and Segment.DoesNotExist.
     """
     key = f"{KIND}:{request.key or uuid4()}"
     with roomy(FILL_SECONDS):
         _check(journey_id)
         intake = open_intake(journey_id, key, request.properties, now)
         if intake is None:
-            return Intake.objects.get(journey_id=journey_id, key=key).people
+            before = Intake.objects.get(journey_id=journey_id, key=key).people
+            if abs(before - request.count) > request.count // TOLERANCE:
+                raise KeyUsed(request.key, before)
+            return before
         count = fill(intake, request.choice.people(now), now)
         if abs(count - request.count) > request.count // TOLERANCE:
             raise AudienceChanged(count, request.count)

@@ -3,10 +3,10 @@
 import re
 import zoneinfo
 from datetime import time
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from croniter import croniter
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
 from journeys.actions.base import Condition, Config
 from journeys.actions.scheduling import TimeOfDay, Weekday
@@ -99,6 +99,7 @@ class ScheduleConfig(TriggerConfig):
     )
     cron: str = Field(
         default="",
+        validate_default=True,
         max_length=100,
         title="Cron",
         description="Minute, hour, day, month, weekday: 0 9 * * 1-5.",
@@ -112,14 +113,21 @@ class ScheduleConfig(TriggerConfig):
 
     @field_validator("weekdays")
     @classmethod
-    def _each_once(cls, days: list[Weekday]) -> list[Weekday]:
+    def _each_once(cls, days: list[Weekday], info: ValidationInfo) -> list[Weekday]:
+        if days and info.data.get("every", "week") != "week":
+            raise ValueError("must be absent: they go with every week")
         if len(set(days)) < len(days):
             raise ValueError("names a day twice")
         return days
 
     @field_validator("cron")
     @classmethod
-    def _readable(cls, cron: str) -> str:
+    def _readable(cls, cron: str, info: ValidationInfo) -> str:
+        every = info.data.get("every")
+        if every == "cron" and not cron:
+            raise ValueError("is missing: every is cron")
+        if every not in (None, "cron") and cron:
+            raise ValueError("must be absent: it goes with every: cron")
         if cron and (len(cron.split()) != 5 or _CHANCE.search(cron) or not croniter.is_valid(cron)):
             raise ValueError("must be five fields of cron, such as 0 9 * * 1-5")
         return cron
@@ -139,12 +147,6 @@ class ScheduleConfig(TriggerConfig):
         if "segments" in fields(condition):
             raise ValueError("names a segment: choose it beside the condition")
         return condition
-
-    @model_validator(mode="after")
-    def _cron_is_there(self) -> Self:
-        if self.every == "cron" and not self.cron:
-            raise ValueError("cron: is missing")
-        return self
 
     @property
     def time(self) -> time:

@@ -168,7 +168,7 @@ def test_runs_are_filtered_by_journey():
 @pytest.mark.parametrize(
     ("model", "queries", "shown"),
     [
-        (UserJourney, 5, ["u000", "Greet", "the mailbox is full", "see the message", "plan.name", "gold"]),
+        (UserJourney, 6, ["u000", "Greet", "the mailbox is full", "see the message", "plan.name", "gold"]),
         (StepExecution, 4, ["the mailbox is full", "attempt", "5", "Apply a tag"]),
         (Event, 3, ["signup", "plan.name", "gold"]),
         (Message, 5, ["p0@example.com", "headers.X-Key", "sandbox"]),

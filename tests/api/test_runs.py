@@ -139,7 +139,7 @@ def test_query_counts_are_fixed(api: APIClient, django_assert_num_queries: Any) 
     make_journey("a", [NOW, GOLD, LATER])
     run = start(api)
     api.post(f"/api/v1/journeys/execute/{run['id']}")
-    with django_assert_num_queries(3):  # the operator, the run with all around it, the executions
+    with django_assert_num_queries(4):  # the operator, the run with all around it, the executions, the journey's steps
         assert len(api.get(f"/api/v1/runs/{run['id']}").json()["executions"]) == 2
     with django_assert_num_queries(3):  # the operator, the contact, the runs
         api.get("/api/v1/journeys/users/u1/journeys")

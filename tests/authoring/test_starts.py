@@ -56,7 +56,7 @@ def test_a_circle_without_a_wait_is_refused_and_named():
     said = faults(c, TAG, go_to("A"))
     assert said == {
         "steps[1].action_config.journey": (
-            "makes a circle in which nobody waits: C → A → B → C. Put a delay on the way round"
+            "makes a circle in which nobody waits: C → A → B → C. Put a delay or a wait on the way round"
         )
     }
     assert not JourneyStep.objects.filter(journey=c).exists()

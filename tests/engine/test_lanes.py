@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from journeys.authoring.document import export, parse
+from journeys.authoring.document import export, in_order, parse
 from journeys.authoring.publish import save_journey
 from journeys.engine.ingest import Incoming, ingest
 from journeys.metrics import counted
@@ -197,3 +197,14 @@ def test_the_draft_comes_back_as_it_was_written():
     before = Journey.objects.get().live_version_id
     edit(*document["steps"])
     assert Journey.objects.get().live_version_id == before
+
+
+def test_what_happened_in_one_moment_is_read_in_the_journeys_order():
+    inner = {"name": "Inner", "action_type": "branch", "lanes": [{"name": "all", "steps": [tag("deep")]}]}
+    outer = {"name": "Outer", "action_type": "branch", "lanes": [{"name": "all", "steps": [inner]}]}
+    journey = make_journey("Nested", [tag("first"), outer, tag("last")], now=NOW)
+    start()
+    work_at(NOW)
+    run = UserJourney.objects.get()
+    names = [one.step.name for one in in_order(run.executions.select_related("step"), journey)]
+    assert names == ["Tag first", "Outer", "Inner", "Tag deep", "Tag last"]

@@ -10,7 +10,7 @@ from journeys.authoring.publish import delete_journey, set_active
 from journeys.authoring.segments import SegmentBody, create_segment
 from journeys.engine import intakes
 from journeys.engine.intakes import take_in
-from journeys.engine.manual import AudienceChanged, CannotStart, Choice, Request, how_many, start
+from journeys.engine.manual import AudienceChanged, CannotStart, Choice, KeyUsed, Request, how_many, start
 from journeys.models import Event, Intake, IntakeContact, Journey, UserJourney
 from tests.factories import make_contact, make_journey
 
@@ -128,3 +128,22 @@ def test_a_list_that_cannot_be_taken_in_holds_up_no_other(monkeypatch: pytest.Mo
         assert take_in(lambda: NOW) == 1
     assert UserJourney.objects.get().journey_id == good.id
     assert entered() == ["u1", "u1"]
+
+
+def test_those_whom_somebody_chose_wait_while_the_journey_is_off():
+    journey = by_hand()
+    make_contact("u1", now=NOW)
+    start(journey.id, Request(Choice(("u1",)), 1), NOW)
+    set_active(journey.id, False, None, NOW)
+    assert entered() == []
+    set_active(journey.id, True, None, NOW)
+    assert entered() == ["u1"]
+
+
+def test_a_key_is_not_taken_for_other_people():
+    journey = by_hand()
+    for user_id in ("u1", "u2", "u3"):
+        make_contact(user_id, now=NOW)
+    start(journey.id, Request(Choice(("u1", "u2")), 2, key="k1"), NOW)
+    with pytest.raises(KeyUsed, match="'k1' was used to start 2 people"):
+        start(journey.id, Request(Choice(("u3",)), 1, key="k1"), NOW)
