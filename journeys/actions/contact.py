@@ -5,7 +5,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from journeys.actions.base import Action, Config, PermanentError, StepContext
 from journeys.actions.links import liquid
@@ -24,7 +24,17 @@ _NAME = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": r"^[^\x0
 _TEXT = {"type": "string", "maxLength": MAX_TEXT, "pattern": r"^[^\x00]*$"}
 _NUMBER = {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}
 
-AttributeName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f.]*$")]
+_PLAIN = re.compile(r"[^\x00-\x1f\x7f.]{1,100}")
+
+
+def _plain_name(name: str) -> str:
+    if not _PLAIN.fullmatch(name):
+        raise ValueError("must have 1 to 100 characters and no dot, such as birthday")
+    return name
+
+
+AttributeName = Annotated[str, AfterValidator(_plain_name), WithJsonSchema(_NAME)]
+"""What an attribute of a contact is called."""
 
 
 def _closed(op: str, value: dict[str, Any] | None) -> dict[str, Any]:

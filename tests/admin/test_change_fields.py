@@ -33,7 +33,7 @@ def test_each_wrong_row_is_named():
     with pytest.raises(forms.ValidationError) as caught:
         ChangesField().clean([*rows, Row("nonsense", "a", "b")])
     assert caught.value.messages == [
-        "Row 1: the attribute's name must have at least 1 character(s).",
+        "Row 1: the attribute's name must have 1 to 100 characters and no dot, such as birthday.",
         "Row 2: the value must be yes or no.",
         "Row 3: the value must be a number.",
         "Row 4: op must be 'set', 'increment' or 'unset'.",
