@@ -28,7 +28,7 @@ from journeys.authoring.document_faults import segments_of
 from journeys.authoring.faults import Fault
 from journeys.authoring.rules import rules_of
 from journeys.authoring.starts import faults_of_starts, keep_if_started
-from journeys.engine import lookouts, wake
+from journeys.engine import intakes, lookouts, wake
 from journeys.engine.audience import hold_segments
 from journeys.engine.inside import delete_runs, look_again
 from journeys.engine.parking import park, unpark
@@ -108,7 +108,7 @@ def set_active(journey_id: UUID, active: bool, by: User | None, now: datetime) -
         if was_active != active:
             journey.is_active, journey.updated_at = active, now
             journey.save(update_fields=["is_active", "updated_at"])
-            _forget_lookout(journey, now)
+            _start_nobody_while_off(journey, now)
             logger.info("journey switched", extra={"journey": str(journey_id), "operator": _key(by), "on": active})
     _follow_up(journey, was_active, (), now)
     return journey
@@ -153,7 +153,7 @@ def _key(by: User | None) -> str:
 def _save(journey: Journey, document: JourneyDocument, by: User | None, now: datetime) -> tuple[UUID, ...]:
     """Write and publish under the journey's lock; the ids of the steps whose waiters must be looked at again."""
     _write_settings(journey, document, now)
-    _forget_lookout(journey, now)
+    _start_nobody_while_off(journey, now)
     _write_steps(journey, document.steps, now)
     return _publish(journey, by, now)
 
@@ -302,9 +302,10 @@ def _follow_up(journey: Journey, was_active: bool, changed: Collection[UUID], no
         wake.after_commit()
 
 
-def _forget_lookout(journey: Journey, now: datetime) -> None:
+def _start_nobody_while_off(journey: Journey, now: datetime) -> None:
     if not journey.is_active:
-        lookouts.forget(journey.id, now)
+        lookouts.forget(journey.id)
+        intakes.close(journey.id, now)
 
 
 def _watch(journey: Journey) -> None:

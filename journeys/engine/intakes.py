@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 FOUND_BY = ("segment", "attribute")
 """What of a trigger's settings the people of a list were found by: edited, they are not meant any more."""
+BY_HAND = "manual"
+"""How the keys begin of lists that somebody chose; those of the others begin with the kind of their trigger, too."""
 BATCH = 500
 """People started in one transaction."""
 
@@ -61,6 +63,16 @@ def drop_empty(intakes: Collection[UUID]) -> None:
     Intake.objects.filter(id__in=intakes, people=0).delete()
 
 
+def close(journey_id: UUID, now: datetime) -> None:
+    """Let nobody start any more whom the trigger of a journey found, as it is switched off, under its lock: later it
+    would be too late for what that was for. Those whom somebody chose wait until it is on."""
+    execute(
+        "UPDATE intakes SET finished_at = %s "
+        "WHERE journey_id = %s AND finished_at IS NULL AND NOT starts_with(key, %s)",
+        [now, journey_id, f"{BY_HAND}:"],
+    )
+
+
 def statement_of(people: QuerySet[Contact]) -> tuple[str, Sequence[Any]]:
     """A SELECT of their ids, with its parameters."""
     try:
@@ -89,13 +101,8 @@ def take_in(clock: Clock, limit: int | None = None) -> int:
 @transaction.atomic
 def _batch(intake_id: UUID, journey_id: UUID, key: str, now: datetime, limit: int) -> int:
     journey = lock_journeys({journey_id}).get(journey_id)
-    if journey is None:  # It was deleted, and its lists are.
+    if journey is None or not journey.is_active:  # Deleted with its lists, or off: `close` says what of them is left.
         return 0
-    if not journey.is_active and key.startswith("manual:"):
-        return 0  # They were chosen, and wait until it is on.
-    if not journey.is_active:
-        # One that is off starts nobody, as with events, and later it would be too late for what this was for.
-        execute("DELETE FROM intake_contacts WHERE intake_id = %s", [intake_id])
     taken = query(
         "DELETE FROM intake_contacts WHERE id IN (SELECT id FROM intake_contacts WHERE intake_id = %s "
         "ORDER BY contact_id LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING contact_id, entry",
@@ -119,7 +126,7 @@ def _start(intake_id: UUID, journey_id: UUID, key: str, taken: Sequence[tuple[UU
     properties, trigger_type, config = Intake.objects.filter(id=intake_id).values_list(*fields).get()
     user_ids = dict(query("SELECT id, user_id FROM contacts WHERE id = ANY(%s)", [uuids(each for each, _ in taken)]))
     kind = key.partition(":")[0]
-    by_another = kind != "manual" and any(
+    by_another = kind != BY_HAND and any(
         name in properties and properties[name] != config.get(name) for name in FOUND_BY
     )
     if trigger_type != kind or by_another:

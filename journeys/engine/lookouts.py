@@ -41,15 +41,9 @@ def watched(kind: str) -> Iterator[Watched]:
             logger.exception("a trigger can't be read", extra={"journey": str(journey_id)})
 
 
-def forget(journey_id: UUID, now: datetime) -> None:
-    """Look after a journey no more, as it is switched off, under its lock: switched on again, it begins anew. Who is on
-    a list and has not started yet does not start any more; whom somebody chose by hand waits."""
+def forget(journey_id: UUID) -> None:
+    """Look after a journey no more, as it is switched off, under its lock: switched on again, it begins anew."""
     execute("DELETE FROM lookouts WHERE journey_id = %s", [journey_id])
-    execute(
-        "UPDATE intakes SET finished_at = %s "
-        "WHERE journey_id = %s AND finished_at IS NULL AND NOT starts_with(key, %s)",
-        [now, journey_id, "manual:"],
-    )
 
 
 def each(

@@ -10,11 +10,10 @@ from django.db.models import QuerySet
 
 from journeys.engine.audience import SHOWN_WITHIN, audience, roomy
 from journeys.engine.flows import flows_of, lock_journeys
-from journeys.engine.intakes import fill, open_intake
+from journeys.engine.intakes import BY_HAND, fill, open_intake
 from journeys.logic.flow import Flow
 from journeys.models import Contact, Intake, Segment
 
-KIND = "manual"
 TOLERANCE = 100
 """Of so many people one may have come or gone since they were counted: large segments never stand still."""
 FILL_SECONDS = 60
@@ -76,7 +75,7 @@ def start(journey_id: UUID, request: Request, now: datetime) -> int:
     A request that was made before changes nothing, and gets the first answer. Raises CannotStart, AudienceChanged,
     KeyUsed, TooSlow and Segment.DoesNotExist.
     """
-    key = f"{KIND}:{request.key or uuid4()}"
+    key = f"{BY_HAND}:{request.key or uuid4()}"
     with roomy(FILL_SECONDS):
         _check(journey_id)
         intake = open_intake(journey_id, key, request.properties, now)
@@ -96,7 +95,7 @@ def _check(journey_id: UUID) -> None:
     if journey is None:
         raise CannotStart("there is no such journey")
     flow = flows_of({journey.version_id})[journey.version_id]
-    if not isinstance(flow, Flow) or flow.trigger_type != KIND:
+    if not isinstance(flow, Flow) or flow.trigger_type != BY_HAND:
         raise CannotStart("this journey is not started by hand: its trigger is another one")
     if not journey.is_active:
         raise CannotStart("this journey is switched off: it starts nobody")
