@@ -93,6 +93,9 @@ def _valid(condition: dict[str, Any] | None) -> dict[str, Any] | None:
 
 Condition = Annotated[dict[str, Any] | None, AfterValidator(_valid)]
 """A condition in a config; an empty one is none."""
+PRINTABLE = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
+EventName = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
+"""The name of an event that something listens to."""
 
 
 class ContactView(NamedTuple):

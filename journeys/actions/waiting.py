@@ -4,19 +4,16 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
 
-from journeys.actions.base import Condition, Config, WaitingAction
+from journeys.actions.base import Condition, Config, EventName, WaitingAction
 from journeys.logic.conditions import Facts, Predicate, compile
 from journeys.logic.effects import Wait
 from journeys.logic.timing import MAX_DELAY_MINUTES
 
 
 class WaitConfig(Config):
-    event: str = Field(
+    event: EventName = Field(
         title="Event",
         description="Its name, as services report it: email_opened.",
-        min_length=1,
-        max_length=200,
-        pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$",
         json_schema_extra={"widget": "event"},
     )
     timeout_minutes: int = Field(

@@ -25,6 +25,12 @@ def event_field(**options: Any) -> forms.CharField:
     return forms.CharField(max_length=200, widget=widget, **options)
 
 
+def days_field(**options: Any) -> forms.IntegerField:
+    """So many days, or nothing."""
+    widget = UnfoldAdminIntegerFieldWidget()
+    return forms.IntegerField(required=False, min_value=1, max_value=MAX_DAYS, widget=widget, **options)
+
+
 class RuleFields(forms.Form):
     """A part of the journey's form. Its names are those of a document; a goal's begin with `goal_`."""
 
@@ -34,13 +40,7 @@ class RuleFields(forms.Form):
         widget=UnfoldAdminSelectWidget(),
         help_text="Nobody is in it twice at a time; what would start it meanwhile is let pass.",
     )
-    reentry_days = forms.IntegerField(
-        label="How many days after",
-        required=False,
-        min_value=1,
-        max_value=MAX_DAYS,
-        widget=UnfoldAdminIntegerFieldWidget(),
-    )
+    reentry_days = days_field(label="How many days after")
     holdout_percent = forms.IntegerField(
         label="Held out, in %",
         required=False,
@@ -55,13 +55,8 @@ class RuleFields(forms.Form):
     goal_event = event_field(
         label="Event", required=False, help_text="What the journey is for: order_placed. Empty: it has no goal."
     )
-    goal_within_days = forms.IntegerField(
-        label="Within days",
-        required=False,
-        min_value=1,
-        max_value=MAX_DAYS,
-        widget=UnfoldAdminIntegerFieldWidget(),
-        help_text="Counted from when somebody enters, also after they are through.",
+    goal_within_days = days_field(
+        label="Within days", help_text="Counted from when somebody enters, also after they are through."
     )
     goal_condition = ConditionField(label="Only an event of which", help_text="event.… is what the event brought.")
     goal_exit_on_goal = forms.BooleanField(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from journeys.actions.base import PRINTABLE, EventName
 from journeys.actions.scheduling import TimeOfDay, Weekday
 from journeys.logic.timing import MAX_DELAY_MINUTES
 
@@ -15,7 +16,6 @@ MAX_DAYS = 3_650
 MAX_EXITS = 20
 MAX_HOLDOUT = 50
 INT32 = 2**31 - 1
-PRINTABLE = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
 
 
 def whole(value: Any) -> Any:
@@ -30,7 +30,6 @@ Minutes = Annotated[int, Field(ge=1, le=MAX_DELAY_MINUTES), BeforeValidator(whol
 Percent = Annotated[int, Field(ge=0, le=MAX_HOLDOUT), BeforeValidator(whole)]
 Days = Annotated[int, Field(ge=1, le=MAX_DAYS), BeforeValidator(whole)]
 Weight = Annotated[int, Field(ge=0, le=MAX_WEIGHT), BeforeValidator(whole)]
-EventName = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
 
 

@@ -15,7 +15,7 @@ from journeys.actions.registry import ACTIONS
 from journeys.authoring.bodies import JourneyBody, LaneBody, StepBody
 from journeys.authoring.document_faults import deeper_faults, faults_of, journeys_named
 from journeys.authoring.faults import Fault, Faulty, faults_in
-from journeys.authoring.rules import rules_in, rules_of, said
+from journeys.authoring.rules import DEFAULTS, rules_in, rules_of
 from journeys.authoring.starts import KIND as STARTS
 from journeys.engine.triggers import unwrap
 from journeys.logic import json_values
@@ -193,11 +193,12 @@ def definition(journey: Journey, steps: Sequence[JourneyStep]) -> dict[str, Any]
         "trigger_type": journey.trigger_type,
         "trigger_config": journey.trigger_config,
         "quiet_hours": journey.quiet_hours,
+        **rules_of(journey),
     }
-    return _without_defaults(own) | said(journey) | {"steps": _export(steps, with_id=True)}
+    return _without_defaults(own) | {"steps": _export(steps, with_id=True)}
 
 
-LATER = {"quiet_hours": None, "delay_from": PREVIOUS_STEP, "window": None}
+LATER = {"quiet_hours": None, "delay_from": PREVIOUS_STEP, "window": None, **DEFAULTS}
 """What a document can say since some release, each with what it means to say nothing."""
 
 

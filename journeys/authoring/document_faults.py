@@ -10,14 +10,14 @@ from pydantic import ValidationError
 from journeys.actions.base import ConfigError
 from journeys.actions.registry import ACTIONS, CHANNELS, is_message, parse_config
 from journeys.authoring.bodies import MAX_STEPS, JourneyBody, LaneBody, QuietHoursBody, StepBody
-from journeys.authoring.faults import Fault, faults_in_config
+from journeys.authoring.faults import Fault, condition_faults, faults_in_config
 from journeys.authoring.rules import faults_of_rules
 from journeys.authoring.starts import KIND as STARTS
 from journeys.authoring.starts import ids_of
 from journeys.authoring.templates import missing_templates
 from journeys.engine.triggers import parse_trigger, unwrap
 from journeys.logic import json_values
-from journeys.logic.conditions import ConditionError, segments_in, validate
+from journeys.logic.conditions import segments_in
 from journeys.logic.flow import MAX_LANE_DEPTH
 from journeys.logic.hours import Hours, Span
 from journeys.models import Segment
@@ -114,7 +114,7 @@ def _walk(steps: Iterable[StepBody], at: str, start: int = 0) -> Iterator[Placed
 def _trigger_faults(kind: str, config: Mapping[str, Any]) -> Iterator[Fault]:
     inner = unwrap(config)
     at = "trigger_config" if "condition" not in config else "trigger_config.condition"
-    in_condition = list(_condition_faults(inner.get("condition"), at))
+    in_condition = list(condition_faults(inner.get("condition"), at))
     yield from in_condition
     try:
         parse_trigger(kind, {**inner, "condition": None} if in_condition else inner)
@@ -141,7 +141,7 @@ def _repeated(field: str, values: Iterable[tuple[str, str | None]]) -> Iterator[
 
 
 def _step_faults(step: StepBody, at: str) -> Iterator[Fault]:
-    yield from _condition_faults(step.condition, f"{at}.condition")
+    yield from condition_faults(step.condition, f"{at}.condition")
     yield from _faults_of_lanes(step, at)
     too_deep = [Fault(*fault) for fault in json_values.faults(step.action_config, f"{at}.action_config")]
     if too_deep:
@@ -202,7 +202,7 @@ def _faults_of_named_lanes(step: StepBody, at: str, names: Sequence[str]) -> Ite
 
 def _lane_faults(lane: LaneBody, at: str, has: str, *, is_last: bool) -> Iterator[Fault]:
     if has == "condition":
-        yield from _condition_faults(lane.condition, f"{at}.condition")
+        yield from condition_faults(lane.condition, f"{at}.condition")
         if not lane.condition and not is_last:
             yield Fault(f"{at}.condition", "is missing: only the last lane may be for everybody else")
     elif lane.condition:
@@ -221,10 +221,3 @@ def _template_faults(steps: Sequence[Placed]) -> Iterator[Fault]:
     for path, channel, name in named:
         if (channel, name) in absent:
             yield Fault(f"{path}.action_config.template", f"there is no {channel} template {name!r:.110}")
-
-
-def _condition_faults(condition: Any, at: str) -> Iterator[Fault]:
-    try:
-        validate(condition)
-    except ConditionError as error:
-        yield Fault(json_values.join(at, error.path), error.message)

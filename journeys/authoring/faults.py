@@ -1,13 +1,15 @@
 """What is wrong with something that somebody wrote, and exactly where."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
 from journeys.actions.base import ConfigError
 from journeys.actions.sentences import sentence
+from journeys.logic.conditions import ConditionError, validate
 from journeys.logic.json_values import join
 
 
@@ -41,6 +43,14 @@ def faults_in_config(error: ConfigError, at: str) -> list[Fault]:
         Fault(join(at, re.sub(r"(?:^|\.)(\d+)(?=\.|$)", r"[\1]", field)), message)
         for field, message in error.errors.items()
     ]
+
+
+def condition_faults(condition: Any, at: str, validate: Callable[[Any], None] = validate) -> Iterator[Fault]:
+    """What is wrong with a condition at the path `at`, by a run's rules or by those of `validate`."""
+    try:
+        validate(condition)
+    except ConditionError as error:
+        yield Fault(join(at, error.path), error.message)
 
 
 def path_of(location: Iterable[int | str]) -> str:

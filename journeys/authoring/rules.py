@@ -6,9 +6,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from journeys.authoring.bodies import JourneyBody
-from journeys.authoring.faults import Fault
-from journeys.logic import json_values
-from journeys.logic.conditions import ConditionError, validate
+from journeys.authoring.faults import Fault, condition_faults
 from journeys.logic.entry import AFTER_DAYS, ONCE
 from journeys.models import Journey
 
@@ -42,11 +40,6 @@ def rules_of(journey: Journey) -> dict[str, Any]:
     return {name: getattr(journey, name) for name in DEFAULTS}
 
 
-def said(journey: Journey) -> dict[str, Any]:
-    """Those that are not as by default: only they are in a definition, so that a new one changes no journey's."""
-    return {name: value for name, value in rules_of(journey).items() if value != DEFAULTS[name]}
-
-
 def faults_of_rules(written: JourneyBody) -> Iterator[Fault]:
     """What is wrong with the fields beyond their shape."""
     by_days = written.reentry == AFTER_DAYS
@@ -55,10 +48,7 @@ def faults_of_rules(written: JourneyBody) -> Iterator[Fault]:
     if not by_days and written.reentry_days is not None:
         yield Fault("reentry_days", "must be absent: it only goes with the reentry 'after_days'")
     for path, condition in _conditions(written):
-        try:
-            validate(condition)
-        except ConditionError as error:
-            yield Fault(json_values.join(path, error.path), error.message)
+        yield from condition_faults(condition, path)
 
 
 def _conditions(written: JourneyBody) -> Iterator[tuple[str, Any]]:

@@ -10,11 +10,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet, Value
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from journeys.authoring.bodies import PRINTABLE
-from journeys.authoring.faults import Fault, Faulty, faults_in
+from journeys.actions.base import PRINTABLE
+from journeys.authoring.faults import Fault, Faulty, condition_faults, faults_in
 from journeys.authoring.publish import NameTaken
 from journeys.logic import json_values
-from journeys.logic.condition_values import ConditionError
 from journeys.logic.event_counts import validate_segment
 from journeys.models import Journey, Segment
 from journeys.models.ids import new_id
@@ -60,10 +59,8 @@ def parse_segment(body: Any) -> SegmentBody:
         written = SegmentBody.model_validate(body)
     except ValidationError as error:
         raise Faulty(faults_in(error)) from error
-    try:
-        validate_segment(written.condition)
-    except ConditionError as error:
-        raise Faulty([Fault(json_values.join("condition", error.path), error.message)]) from error
+    if faults := list(condition_faults(written.condition, "condition", validate_segment)):
+        raise Faulty(faults)
     return written
 
 

@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal
 from croniter import croniter
 from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
-from journeys.actions.base import Condition, Config
+from journeys.actions.base import Condition, Config, EventName
 from journeys.actions.contact import AttributeName as PlainName
 from journeys.actions.scheduling import TimeOfDay, Weekday
 from journeys.logic.conditions import fields
 from journeys.logic.timing import WEEKDAYS
 
-EventName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
 # What croniter would draw anew at each look; months and days have these letters too, but neither alone.
 _CHANCE = re.compile(r"\b[hr]\b", re.IGNORECASE)
 AttributeName = Annotated[PlainName, Field(json_schema_extra={"widget": "attribute"})]
