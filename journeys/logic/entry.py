@@ -1,10 +1,11 @@
 """Who enters a journey: how often somebody may, and who is held out of it to compare with."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+from journeys.logic.split import RANGE, number_of
 
 ONCE, AFTER_FINISH, AFTER_DAYS = "once", "after_finish", "after_days"
 EVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -40,7 +41,4 @@ def compile_entrance(definition: Mapping[str, Any]) -> Entrance:
 
 def is_held_out(percent: int, who: str) -> bool:
     """Whether `who` is among those held out: always the same people, and at a higher share those and some more."""
-    if not percent:
-        return False
-    digest = hashlib.sha256(f"{who}:holdout".encode()).digest()
-    return int.from_bytes(digest[:7], "big") * 100 < percent * 2**56
+    return percent > 0 and number_of(who, "holdout") * 100 < percent * RANGE

@@ -4,6 +4,8 @@ import hashlib
 import math
 from collections.abc import Mapping
 
+RANGE = 2**56
+
 
 def choose(weights: Mapping[str, int], who: str) -> str:
     """The lane of `who`. A lane gets a share of all people that is its weight's share of the sum.
@@ -19,6 +21,11 @@ def choose(weights: Mapping[str, int], who: str) -> str:
 
 
 def _draw(lane: str, who: str) -> float:
-    digest = hashlib.sha256(f"{who}:{lane}".encode()).digest()
-    uniform = (int.from_bytes(digest[:7], "big") + 0.5) / 2**56  # Neither 0 nor 1.
+    uniform = (number_of(who, lane) + 0.5) / RANGE  # Neither 0 nor 1.
     return -math.log(uniform)
+
+
+def number_of(who: str, what: str) -> int:
+    """A number below RANGE that looks drawn, and is always the same for `who` in the matter of `what`."""
+    digest = hashlib.sha256(f"{who}:{what}".encode()).digest()
+    return int.from_bytes(digest[:7], "big")
